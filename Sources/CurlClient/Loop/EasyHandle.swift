@@ -1,0 +1,190 @@
+import CCurl
+
+/// A libcurl easy handle with the memory it points to. Belongs to the loop's thread.
+final class EasyHandle {
+    let raw: UnsafeMutableRawPointer
+    private let errorBuffer: UnsafeMutablePointer<CChar>
+    private var headerList: UnsafeMutablePointer<curl_slist>?
+    /// The first option that libcurl refused; a handle with one must not be used.
+    private var failure = Int32(CURLE_OK.rawValue)
+
+    init?() {
+        guard let raw = ccurl_easy_new() else { return nil }
+        self.raw = raw
+        errorBuffer = .allocate(capacity: Int(CURL_ERROR_SIZE))
+        errorBuffer.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
+    }
+
+    deinit {
+        ccurl_easy_free(raw)
+        curl_slist_free_all(headerList)
+        errorBuffer.deallocate()
+    }
+
+    /// What libcurl has to say about the failure, beyond its code; empty if nothing.
+    var errorText: String { String(cString: errorBuffer) }
+
+    /// Forgets the request, so that the handle and what it has cached (TLS sessions) can serve the next one.
+    func reset() {
+        ccurl_easy_reset(raw)
+        curl_slist_free_all(headerList)
+        headerList = nil
+        errorBuffer[0] = 0
+        failure = Int32(CURLE_OK.rawValue)
+    }
+
+    /// - Returns: libcurl's code; the handle may be started only if it is 0.
+    func prepare(
+        for transfer: Transfer, now: ContinuousClock.Instant, configuration: CurlClientConfiguration
+    ) -> Int32 {
+        let request = transfer.request
+        note(ccurl_set_error_buffer(raw, errorBuffer))
+        setCallbacks(transfer)
+        setGround()
+        set(CURLOPT_URL, request.url)
+        setDeadlines(transfer, now: now)
+        setReuse(request, configuration)
+        setMethod(request)
+        setHeaders(request)
+        setProxy(request.proxy)
+        if let caFile = request.tls.caFile { set(CURLOPT_CAINFO, caFile) }
+        if request.followRedirects, !request.singleSend {
+            set(CURLOPT_FOLLOWLOCATION, 1)
+            set(CURLOPT_MAXREDIRS, 10)
+        }
+        if request.maxResponseBytes > 0 {
+            // A too large Content-Length ends the transfer before the body comes.
+            note(ccurl_set_large(raw, CURLOPT_MAXFILESIZE_LARGE, Int64(request.maxResponseBytes)))
+        }
+        return failure
+    }
+
+    private func setCallbacks(_ transfer: Transfer) {
+        // Unretained: the loop holds the transfer for as long as this handle is in the multi handle, and no callback
+        // comes after it was removed.
+        let context = Unmanaged.passUnretained(transfer).toOpaque()
+        note(
+            ccurl_set_callbacks(
+                raw,
+                { data, size, count, context in
+                    guard let context, let data else { return 0 }
+                    let transfer = Unmanaged<Transfer>.fromOpaque(context).takeUnretainedValue()
+                    let bytes = UnsafeRawBufferPointer(start: data, count: size * count)
+                    return transfer.received(headerLine: bytes) ? bytes.count : 0
+                },
+                { data, size, count, context in
+                    guard let context, let data else { return 0 }
+                    let transfer = Unmanaged<Transfer>.fromOpaque(context).takeUnretainedValue()
+                    let bytes = UnsafeRawBufferPointer(start: data, count: size * count)
+                    return transfer.received(body: bytes) ? bytes.count : 0
+                },
+                { context, address, _, _, _ in
+                    guard let context else { return Int32(CURL_PREREQFUNC_ABORT) }
+                    let transfer = Unmanaged<Transfer>.fromOpaque(context).takeUnretainedValue()
+                    let goesOn = transfer.willSend(to: address.map { String(cString: $0) })
+                    return Int32(goesOn ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT)
+                },
+                context))
+    }
+
+    /// What holds for every request.
+    private func setGround() {
+        note(ccurl_limit_protocols(raw))
+        ccurl_abandon_resolver(raw)
+        set(CURLOPT_NOSIGNAL, 1)
+        set(CURLOPT_NETRC, 0)
+        set(CURLOPT_DISALLOW_USERNAME_IN_URL, 1)
+        set(CURLOPT_SSL_VERIFYPEER, 1)
+        set(CURLOPT_SSL_VERIFYHOST, 2)
+        set(CURLOPT_SSLVERSION, Int(CURL_SSLVERSION_TLSv1_2))
+        let version = ccurl_has_http2() ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1
+        set(CURLOPT_HTTP_VERSION, Int(version))
+        set(CURLOPT_TCP_KEEPALIVE, 1)
+        // The environment's proxies are left out by the empty string, its exceptions likewise.
+        set(CURLOPT_PROXY, "")
+        set(CURLOPT_NOPROXY, "")
+        // Headers for the server are none of the proxy's business, and its answer to CONNECT is not the response.
+        set(CURLOPT_HEADEROPT, Int(CURLHEADER_SEPARATE))
+        set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1)
+    }
+
+    private func setDeadlines(_ transfer: Transfer, now: ContinuousClock.Instant) {
+        var connect = transfer.request.connectTimeout
+        if let sendBy = transfer.request.sendBy { connect = min(connect, now.duration(to: sendBy)) }
+        set(CURLOPT_CONNECTTIMEOUT_MS, Self.milliseconds(connect))
+        set(CURLOPT_TIMEOUT_MS, Self.milliseconds(now.duration(to: transfer.deadline)))
+    }
+
+    private func setReuse(_ request: CurlRequest, _ configuration: CurlClientConfiguration) {
+        let idle = request.singleSend ? configuration.singleSendIdleReuse : configuration.idleReuse
+        let seconds = max(0, Int(clamping: idle.components.seconds))
+        set(CURLOPT_MAXAGE_CONN, seconds)
+        if seconds == 0 { set(CURLOPT_FRESH_CONNECT, 1) }
+    }
+
+    private func setMethod(_ request: CurlRequest) {
+        let emptyIfMissing = ["POST", "PUT", "PATCH"].contains(request.method)
+        if let body = request.body ?? (emptyIfMissing ? [] : nil) {
+            body.withUnsafeBytes { note(ccurl_set_body(raw, $0.baseAddress, Int64($0.count))) }
+            if request.method != "POST" { set(CURLOPT_CUSTOMREQUEST, request.method) }
+        } else if request.method == "HEAD" {
+            set(CURLOPT_NOBODY, 1)
+        } else if request.method != "GET" {
+            set(CURLOPT_CUSTOMREQUEST, request.method)
+        }
+    }
+
+    private func setHeaders(_ request: CurlRequest) {
+        var hasContentType = false
+        for header in request.headers {
+            if header.name.lowercased() == "content-type" { hasContentType = true }
+            // libcurl reads "Name:" as "leave out"; an empty value is spelt "Name;".
+            let isBlank = header.value.utf8.allSatisfy { $0 == 0x20 || $0 == 0x09 }
+            append(isBlank ? "\(header.name);" : "\(header.name): \(header.value)")
+        }
+        // libcurl's own additions to a body: a content type nobody gave, and waiting for "100 Continue".
+        if !hasContentType { append("Content-Type:") }
+        append("Expect:")
+        note(ccurl_set_headers(raw, headerList))
+    }
+
+    private func append(_ line: String) {
+        if let list = curl_slist_append(headerList, line) {
+            headerList = list
+        } else {
+            note(Int32(CURLE_OUT_OF_MEMORY.rawValue))
+        }
+    }
+
+    private func setProxy(_ proxy: CurlProxy?) {
+        guard let proxy else { return }
+        set(CURLOPT_PROXY, proxy.url)
+        set(CURLOPT_PROXY_SSL_VERIFYPEER, 1)
+        set(CURLOPT_PROXY_SSL_VERIFYHOST, 2)
+        if let caFile = proxy.caFile { set(CURLOPT_PROXY_CAINFO, caFile) }
+        guard proxy.username != nil || proxy.password != nil else { return }
+        set(CURLOPT_PROXYUSERNAME, proxy.username ?? "")
+        set(CURLOPT_PROXYPASSWORD, proxy.password ?? "")
+        if !proxy.isSOCKS {
+            // See CurlProxy: a tunnel belongs to one user, and libcurl would not notice.
+            set(CURLOPT_FRESH_CONNECT, 1)
+            set(CURLOPT_FORBID_REUSE, 1)
+        }
+    }
+
+    private func set(_ option: CURLoption, _ value: Int) { note(ccurl_set_long(raw, option, value)) }
+
+    private func set(_ option: CURLoption, _ value: String) { note(ccurl_set_string(raw, option, value)) }
+
+    private func note(_ code: Int32) {
+        if failure == Int32(CURLE_OK.rawValue) { failure = code }
+    }
+
+    /// Rounded up, at least 1, because libcurl takes 0 for its own default.
+    private static func milliseconds(_ duration: Duration) -> Int {
+        let parts = duration.components
+        guard parts.seconds < 1_000_000 else { return 1_000_000_000 }
+        let rounded = (parts.attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000
+        return max(1, Int(parts.seconds * 1000 + rounded))
+    }
+}

@@ -1,0 +1,191 @@
+import HTTPTypes
+import Hummingbird
+import HummingbirdCore
+import Logging
+import NIOCore
+import NIOPosix
+import ServiceLifecycle
+import Synchronization
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
+/// An identity provider with a protected resource, for demonstrations, tests and benchmarks. Never for real accounts.
+///
+/// | path | does |
+/// |---|---|
+/// | `POST /oauth2/token` | RFC 6749 §6 `refresh_token` and §4.4 `client_credentials`; form or JSON |
+/// | `GET /resource` | answers the account of a valid bearer token, else 401 (RFC 6750 §3) |
+/// | `GET /ledger` | ``MockTotals``; with `detail=1` also every use, bounded by `after` (a sequence number) and `limit` |
+/// | `POST /admin/accounts` | `{"count", "prefix", "first", "lifetime", "expired", "provider"}` → JSON lines to import |
+/// | `GET`, `PUT`, `DELETE /admin/faults` | the faults in force, as a list of ``MockFault`` |
+/// | `POST /admin/revoke` | `{"account"}`: ends every grant of an account |
+/// | `GET /livez` | 200 |
+public final class MockProviderServer: Service, Sendable {
+    /// Larger request bodies are answered 413.
+    public static let maximumBodySize = 1 << 20
+
+    private let configuration: MockProviderConfiguration
+    private let logger: Logger
+    private let endpoints: MockEndpoints
+    private let listening = ListeningGate()
+
+    public init(configuration: MockProviderConfiguration, logger: Logger) {
+        self.configuration = configuration
+        self.logger = logger
+        self.endpoints = MockEndpoints(configuration: configuration)
+    }
+
+    /// Serves until graceful shutdown or cancellation. Runs once.
+    ///
+    /// - Throws: ``MockProviderError`` if the configuration is invalid, the address cannot be bound or the server has
+    ///   run before.
+    public func run() async throws {
+        guard listening.begin() else {
+            throw MockProviderError(.stopped, "a mock provider runs once: make a new one to start again")
+        }
+        do {
+            try configuration.validate()
+            try await serve()
+        } catch {
+            let failure =
+                error as? MockProviderError
+                ?? MockProviderError(
+                    .listenFailed, "cannot listen on \(address): choose another address or a free port",
+                    underlying: error)
+            listening.end(failure)
+            throw failure
+        }
+        listening.end(MockProviderError(.stopped, "the mock provider has stopped"))
+    }
+
+    private var address: String {
+        configuration.unixSocket.map { "unix:\($0)" } ?? "\(configuration.host):\(configuration.port)"
+    }
+
+    private func serve() async throws {
+        let endpoints = endpoints
+        let listening = listening
+        let server = try HTTPServerBuilder.http1().buildServer(
+            configuration: ServerConfiguration(
+                address: configuration.unixSocket.map { .unixDomainSocket(path: $0) }
+                    ?? .hostname(configuration.host, port: configuration.port),
+                backlog: 4096),
+            eventLoopGroup: MultiThreadedEventLoopGroup.singleton,
+            logger: logger,
+            responder: { request, writer, _ in
+                try await Self.respond(to: request, with: endpoints, writer: writer)
+            },
+            onServerRunning: { channel in
+                listening.open(port: channel.localAddress?.port ?? 0)
+            })
+        try await server.run()
+        if let path = configuration.unixSocket { unlink(path) }
+    }
+
+    // MARK: Observing and steering
+
+    /// The TCP port it listens on; nil before it does, 0 on a Unix socket.
+    public var port: Int? { listening.port }
+
+    /// Waits until connections are accepted and answers the TCP port, 0 on a Unix socket.
+    ///
+    /// - Throws: ``MockProviderError`` if the server failed to start or has stopped; `CancellationError`.
+    public func waitUntilListening() async throws -> Int {
+        try await listening.wait()
+    }
+
+    /// Totals and details so far. Costs in proportion to the details kept.
+    public func ledger() -> MockLedger {
+        endpoints.withState { state, _ in state }.ledger()
+    }
+
+    /// The totals alone; cheap.
+    public func totals() -> MockTotals {
+        endpoints.withState { state, _ in state.totals }
+    }
+
+    /// Grants accounts a fresh chain each, ids `prefix` and a number from `first` on.
+    ///
+    /// - Parameters:
+    ///   - count: none if zero or less.
+    ///   - lifetime: of the first access tokens, the configured one if nil; negative for one that has expired already.
+    public func seedAccounts(
+        count: Int, prefix: String = "acct-", first: Int = 1, lifetime: Duration? = nil
+    ) -> [MockAccount] {
+        endpoints.withState { $0.seedAccounts(count: count, prefix: prefix, first: first, lifetime: lifetime, at: $1) }
+    }
+
+    /// Replaces the faults in force.
+    ///
+    /// - Throws: ``MockProviderError`` with code `invalidFault` if one is out of range; then nothing changes.
+    public func setFaults(_ faults: [MockFault]) throws(MockProviderError) {
+        for fault in faults {
+            try fault.validate()
+        }
+        endpoints.withState { state, _ in state.setFaults(faults) }
+    }
+
+    /// Revokes every grant of an account, access tokens included.
+    ///
+    /// - Returns: how many grants it ended, nil for an unknown account.
+    @discardableResult
+    public func revoke(account: String) -> Int? {
+        endpoints.withState { state, _ in state.revoke(account: account) }
+    }
+}
+
+// MARK: - Delivery
+
+extension MockProviderServer {
+    /// Thrown out of a responder to close the connection: that is how Hummingbird lets a handler do it.
+    private struct CloseConnection: Error {}
+
+    private static func respond(
+        to request: Request, with endpoints: MockEndpoints, writer: consuming ResponseWriter
+    ) async throws {
+        let reply: MockReply
+        if MockEndpoints.takesBody(request) {
+            do {
+                reply = endpoints.answer(request, body: try await request.body.collect(upTo: maximumBodySize))
+            } catch is NIOTooManyBytesError {
+                reply = .error(
+                    .contentTooLarge, "invalid_request", "The body exceeds \(maximumBodySize) bytes")
+            }
+        } else {
+            reply = endpoints.answer(request, body: ByteBuffer())
+        }
+        if reply.hold > .zero { try await wait(reply.hold) }
+
+        var headers = reply.headers
+        headers[.contentLength] = String(reply.body.readableBytes)
+        let head = HTTPResponse(status: reply.status, headerFields: headers)
+        switch reply.delivery {
+        case .complete:
+            try await writer.write(response: head, body: ResponseBody(byteBuffer: reply.body))
+        case .truncated:
+            var half = reply.body
+            half.moveWriterIndex(to: half.readerIndex + half.readableBytes / 2)
+            var body = try await writer.writeHead(head)
+            try await body.write(half)
+            throw CloseConnection()
+        case .dropped:
+            throw CloseConnection()
+        }
+    }
+
+    /// Holds an answer back. Short holds are just slept: they are the latency of a benchmark. Long ones end with the
+    /// server, so that a hang does not delay a shutdown.
+    private static func wait(_ duration: Duration) async throws {
+        if duration < .milliseconds(250) {
+            try await Task.sleep(for: duration)
+        } else {
+            try await cancelWhenGracefulShutdown { try await Task.sleep(for: duration) }
+        }
+    }
+}

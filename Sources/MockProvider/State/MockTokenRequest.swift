@@ -1,0 +1,36 @@
+/// A token request as the provider understands it, free of HTTP.
+public struct MockTokenRequest: Sendable {
+    public enum Grant: Sendable {
+        /// RFC 6749 §6.
+        case refreshToken(String)
+        /// RFC 6749 §4.4.
+        case clientCredentials
+    }
+
+    /// How a client named and proved itself (RFC 6749 §2.3.1).
+    public struct Client: Sendable, Hashable, CustomStringConvertible {
+        public var id: String
+        public var secret: String?
+
+        public init(id: String, secret: String? = nil) {
+            self.id = id
+            self.secret = secret
+        }
+
+        public var description: String { "client \(id)" }
+    }
+
+    public let grant: Grant
+    public let client: Client?
+    /// Nil for grants without a refresh token. Computed here so that hashing is done before any lock is taken.
+    let fingerprint: TokenFingerprint?
+
+    public init(_ grant: Grant, client: Client? = nil) {
+        self.grant = grant
+        self.client = client
+        switch grant {
+        case .refreshToken(let token): fingerprint = TokenFingerprint(of: token)
+        case .clientCredentials: fingerprint = nil
+        }
+    }
+}

@@ -1,0 +1,129 @@
+import NIOConcurrencyHelpers
+import NIOCore
+
+/// One connection, usable from any thread. What is submitted in one turn of the event loop leaves in one write.
+final class RedisConnection: Sendable {
+    struct Submission: Sendable {
+        var bytes: ByteBuffer
+        var names: [String]
+        /// Nil where no reply is matched: SUBSCRIBE on a subscriber connection.
+        var waiter: Completion<RESPValue>?
+        var pipelineOf: Int?
+        var timeout: TimeAmount
+    }
+
+    private struct Outbox {
+        var submissions: [Submission] = []
+        var isScheduled = false
+    }
+
+    private let channel: any Channel
+    private let handler: NIOLoopBound<RedisChannelHandler>
+    private let outbox = NIOLockedValueBox(Outbox())
+    private let ended: EventLoopFuture<RedisError>
+
+    /// Adds the handler to a new channel's pipeline. Call on the channel's event loop.
+    init(channel: any Channel, configuration: RedisConfiguration, counter: CommandCounter) throws {
+        let promise = channel.eventLoop.makePromise(of: RedisError.self)
+        let handler: RedisChannelHandler
+        do throws(RedisError) {
+            handler = try RedisChannelHandler(configuration: configuration, counter: counter, ended: promise)
+        } catch {
+            promise.succeed(error)
+            throw error
+        }
+        self.channel = channel
+        self.handler = NIOLoopBound(handler, eventLoop: channel.eventLoop)
+        ended = promise.futureResult
+        do {
+            try channel.pipeline.syncOperations.addHandler(handler)
+        } catch {
+            promise.succeed(RedisError(.unavailable, "The connection was closed while it was being made."))
+            throw error
+        }
+    }
+
+    /// Sends one command; an error reply is returned as a value.
+    func send(_ command: RedisCommand, timeout: Duration) async throws(RedisError) -> RESPValue {
+        var bytes = ByteBuffer()
+        try command.encode(into: &bytes)
+        let waiter = Completion<RESPValue>()
+        enqueue(
+            Submission(
+                bytes: bytes, names: [command.name], waiter: waiter, pipelineOf: nil, timeout: TimeAmount(timeout)))
+        return try await waiter.value()
+    }
+
+    /// Sends commands in one write; their replies, error replies included, in the same order.
+    func pipeline(_ commands: [RedisCommand], timeout: Duration) async throws(RedisError) -> [RESPValue] {
+        guard !commands.isEmpty else { return [] }
+        var bytes = ByteBuffer()
+        for command in commands { try command.encode(into: &bytes) }
+        let waiter = Completion<RESPValue>()
+        enqueue(
+            Submission(
+                bytes: bytes, names: commands.map(\.name), waiter: waiter, pipelineOf: commands.count,
+                timeout: TimeAmount(timeout)))
+        return try await waiter.value().array ?? []
+    }
+
+    /// Sends a command whose answer arrives as a push: SUBSCRIBE and UNSUBSCRIBE after ``enterSubscriberMode(_:)``.
+    func post(_ command: RedisCommand) throws(RedisError) {
+        var bytes = ByteBuffer()
+        try command.encode(into: &bytes)
+        enqueue(Submission(bytes: bytes, names: [command.name], waiter: nil, pipelineOf: nil, timeout: .zero))
+    }
+
+    /// From here on everything that arrives goes to `receive`, on the event loop.
+    func enterSubscriberMode(_ receive: @escaping @Sendable (RESPValue) -> Void) async throws(RedisError) {
+        do {
+            try await channel.eventLoop.submit { self.handler.value.enterSubscriberMode(receive) }.get()
+        } catch {
+            throw ConnectionFailure.describe(error)
+        }
+    }
+
+    /// Takes nothing new and closes as soon as every owed reply has come, at the latest at their deadlines.
+    func finish() {
+        channel.eventLoop.execute { self.handler.value.finish() }
+    }
+
+    /// Closes at once; what is in flight ends as ``RedisError/Code/unknownOutcome``.
+    func close(_ reason: RedisError) {
+        channel.eventLoop.execute { self.handler.value.end(reason) }
+    }
+
+    /// Waits until the connection has ended and says why.
+    func end() async -> RedisError {
+        do {
+            return try await ended.get()
+        } catch {
+            return ConnectionFailure.describe(error)
+        }
+    }
+
+    var isActive: Bool { channel.isActive }
+
+    private func enqueue(_ submission: Submission) {
+        let schedule = outbox.withLockedValue { outbox in
+            outbox.submissions.append(submission)
+            defer { outbox.isScheduled = true }
+            return !outbox.isScheduled
+        }
+        guard schedule else { return }
+        channel.eventLoop.execute {
+            let submissions = self.outbox.withLockedValue { outbox in
+                outbox.isScheduled = false
+                return exchange(&outbox.submissions, with: [])
+            }
+            self.handler.value.submit(submissions)
+        }
+    }
+}
+
+/// Sets a value and returns the one before.
+private func exchange<Value>(_ value: inout Value, with new: Value) -> Value {
+    let old = value
+    value = new
+    return old
+}

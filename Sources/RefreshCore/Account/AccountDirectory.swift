@@ -1,0 +1,86 @@
+/// When an account that exists already is given new credentials by ``AccountDirectory/put(_:)``.
+public enum OverwriteRule: String, Sendable, Hashable {
+    /// Always: re-authorisation.
+    case always
+    /// Only where the new access token ends later than the stored one.
+    case ifNewer = "if_newer"
+    /// Never: the account must not exist.
+    case never
+}
+
+/// An account to be added, or to be given new credentials.
+public struct AccountPut: Sendable, Hashable {
+    public var id: AccountID
+    public var provider: ProviderName
+    /// Nil leaves the name of an existing account as it is.
+    public var name: String?
+    public var credentials: Credentials
+    public var dueAt: WallTime
+    public var overwrite: OverwriteRule
+    /// Refuse unless the account is at this generation (If-Match, RFC 9110 §13.1.1).
+    public var ifGeneration: Generation?
+
+    public init(
+        id: AccountID, provider: ProviderName, name: String?, credentials: Credentials, dueAt: WallTime,
+        overwrite: OverwriteRule = .always, ifGeneration: Generation? = nil
+    ) {
+        self.id = id
+        self.provider = provider
+        self.name = name
+        self.credentials = credentials
+        self.dueAt = dueAt
+        self.overwrite = overwrite
+        self.ifGeneration = ifGeneration
+    }
+}
+
+public enum PutReply: Sendable, Hashable {
+    case created(Generation)
+    case replaced(Generation)
+    /// The overwrite rule kept what is stored.
+    case kept(Generation)
+    /// `ifGeneration` does not match; nil when there is no such account.
+    case conflict(Generation?)
+}
+
+/// What can be changed of an account without touching its credentials.
+public struct AccountEdit: Sendable, Hashable {
+    public var name: String?
+    public var enabled: Bool?
+    public var ifGeneration: Generation?
+
+    public init(name: String? = nil, enabled: Bool? = nil, ifGeneration: Generation? = nil) {
+        self.name = name
+        self.enabled = enabled
+        self.ifGeneration = ifGeneration
+    }
+}
+
+public enum EditReply: Sendable, Hashable {
+    case done
+    case missing
+    case conflict(Generation)
+}
+
+/// One page of accounts in the order of their ids.
+public struct AccountPage: Sendable {
+    public var accounts: [AccountSnapshot]
+    /// Pass it to get the next page; nil at the end.
+    public var next: AccountID?
+
+    public init(accounts: [AccountSnapshot], next: AccountID?) {
+        self.accounts = accounts
+        self.next = next
+    }
+}
+
+/// Adding, changing, removing and listing accounts: the administrative port of the store.
+public protocol AccountDirectory: Sendable {
+    func put(_ account: AccountPut) async throws(StoreError) -> PutReply
+    func edit(_ account: AccountID, _ edit: AccountEdit) async throws(StoreError) -> EditReply
+    /// Deletes the credentials; the generation is kept so that it never repeats.
+    func remove(_ account: AccountID, ifGeneration: Generation?) async throws(StoreError) -> EditReply
+    func list(after: AccountID?, limit: Int) async throws(StoreError) -> AccountPage
+    func read(_ account: AccountID) async throws(StoreError) -> AccountSnapshot?
+    func count() async throws(StoreError) -> Int
+}

@@ -1,0 +1,175 @@
+/// A store operation that did not work, and whether it may have taken effect.
+public struct StoreError: Error, Sendable, CustomStringConvertible {
+    public enum Code: Sendable, Hashable {
+        /// The store is away and the operation was not carried out.
+        case unavailable
+        /// The operation was sent and its reply lost: it may have been carried out.
+        case outcomeUnknown
+        /// The store refused it: out of memory, read-only, no permission, still loading.
+        case refused
+        /// The store holds something this version cannot read.
+        case corrupt
+        /// A sealed value could not be opened with the keys at hand.
+        case sealing
+        case cancelled
+    }
+
+    public var code: Code
+    public var message: String
+
+    public init(_ code: Code, _ message: String) {
+        self.code = code
+        self.message = message
+    }
+
+    public var description: String { message }
+}
+
+/// The claim to one generation's refresh token: what BEGIN grants, and the only place a refresh token comes from.
+public struct RefreshClaim: Sendable, Hashable {
+    public var account: AccountSnapshot
+    public var attempt: AttemptID
+    public var generation: Generation
+    public var refreshToken: Secret
+    /// True for the one re-send of a generation whose first spend was left unresolved.
+    public var isRecovery: Bool
+
+    public init(
+        account: AccountSnapshot, attempt: AttemptID, generation: Generation, refreshToken: Secret, isRecovery: Bool
+    ) {
+        self.account = account
+        self.attempt = attempt
+        self.generation = generation
+        self.refreshToken = refreshToken
+        self.isRecovery = isRecovery
+    }
+}
+
+/// The arguments of BEGIN.
+public struct BeginRequest: Sendable, Hashable {
+    public var account: AccountID
+    public var demand: RefreshDemand
+    public var attempt: AttemptID
+    public var origin: InstanceID
+    public var lockTTL: Duration
+    /// Take over from this dead attempt: a recovery re-send.
+    public var recovering: AttemptID?
+    /// An operator's demand does not wait for the account's own back-off.
+    public var ignoresBackoff: Bool
+
+    public init(
+        account: AccountID, demand: RefreshDemand, attempt: AttemptID, origin: InstanceID, lockTTL: Duration,
+        recovering: AttemptID? = nil, ignoresBackoff: Bool = false
+    ) {
+        self.account = account
+        self.demand = demand
+        self.attempt = attempt
+        self.origin = origin
+        self.lockTTL = lockTTL
+        self.recovering = recovering
+        self.ignoresBackoff = ignoresBackoff
+    }
+}
+
+/// What BEGIN answers.
+public enum BeginReply: Sendable {
+    case granted(RefreshClaim)
+    /// A newer generation exists, or nothing is due.
+    case fresh(AccountSnapshot)
+    /// Reauthorisation required, or paused.
+    case blocked(AccountSnapshot)
+    case cooling(AccountSnapshot, until: WallTime, cause: RefreshFault)
+    /// Another attempt holds the lock for at most `remaining`.
+    case held(AccountSnapshot, remaining: Duration)
+    /// An intent without a live lock; `age` counts on the clock of Redis.
+    case pending(AccountSnapshot, RefreshIntent, age: Duration)
+    /// An intent written by a version this one does not know: never touched.
+    case foreignIntent(AccountSnapshot)
+    case missing
+}
+
+/// The arguments of COMMIT.
+public struct CommitRequest: Sendable, Hashable {
+    public var account: AccountID
+    public var provider: ProviderName
+    public var attempt: AttemptID
+    /// The generation that was spent; the commit writes the next one.
+    public var generation: Generation
+    public var accessToken: Secret
+    /// The new refresh token, or the old one where none was returned.
+    public var refreshToken: Secret
+    public var tokenType: String
+    public var expiresAt: WallTime
+    public var obtainedAt: WallTime
+    public var dueAt: WallTime
+    public var isRecovery: Bool
+
+    public init(
+        account: AccountID, provider: ProviderName, attempt: AttemptID, generation: Generation, accessToken: Secret,
+        refreshToken: Secret, tokenType: String, expiresAt: WallTime, obtainedAt: WallTime, dueAt: WallTime,
+        isRecovery: Bool
+    ) {
+        self.account = account
+        self.provider = provider
+        self.attempt = attempt
+        self.generation = generation
+        self.accessToken = accessToken
+        self.refreshToken = refreshToken
+        self.tokenType = tokenType
+        self.expiresAt = expiresAt
+        self.obtainedAt = obtainedAt
+        self.dueAt = dueAt
+        self.isRecovery = isRecovery
+    }
+}
+
+public enum CommitReply: Sendable, Hashable {
+    /// Written. An account that was paused meanwhile stays paused.
+    case committed(enabled: Bool)
+    /// An earlier try of the same commit had been carried out.
+    case already
+    /// The generation had moved on, or the account was removed: the answer is kept as an orphan.
+    case orphaned
+}
+
+/// How an attempt that got no tokens is put to rest.
+public struct SettleRequest: Sendable, Hashable {
+    public var account: AccountID
+    public var provider: ProviderName
+    public var attempt: AttemptID
+    public var generation: Generation
+    public var fault: RefreshFault
+    /// From the server's now until the next try.
+    public var retryAfter: Duration
+    /// Pauses all accounts of the provider for this long.
+    public var pauseProvider: Duration?
+
+    public init(
+        account: AccountID, provider: ProviderName, attempt: AttemptID, generation: Generation, fault: RefreshFault,
+        retryAfter: Duration, pauseProvider: Duration? = nil
+    ) {
+        self.account = account
+        self.provider = provider
+        self.attempt = attempt
+        self.generation = generation
+        self.fault = fault
+        self.retryAfter = retryAfter
+        self.pauseProvider = pauseProvider
+    }
+}
+
+public enum SettleReply: Sendable {
+    case settled(AccountSnapshot)
+    /// The generation has moved on: the failure concerns nobody any more.
+    case moved(AccountSnapshot)
+    case missing
+}
+
+/// The accounts of the fleet: the port that RedisStore implements.
+public protocol AccountStore: Sendable {
+    func begin(_ request: BeginRequest) async throws(StoreError) -> BeginReply
+    func commit(_ request: CommitRequest) async throws(StoreError) -> CommitReply
+    func settle(_ request: SettleRequest) async throws(StoreError) -> SettleReply
+    /// Nil when there is no such account.
+    func read(_ account: AccountID) async throws(StoreError) -> AccountSnapshot?
+}

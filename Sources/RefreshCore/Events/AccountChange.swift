@@ -1,0 +1,31 @@
+/// What instances tell each other over `perennial:changes`.
+public struct AccountChange: Sendable, Hashable {
+    public enum Outcome: String, Sendable, Hashable, CaseIterable {
+        case refreshed, failed, refused, added, edited, removed
+    }
+
+    public var account: AccountID
+    public var generation: Generation
+    public var outcome: Outcome
+
+    public init(account: AccountID, generation: Generation, outcome: Outcome) {
+        self.account = account
+        self.generation = generation
+        self.outcome = outcome
+    }
+}
+
+/// What comes out of the subscription to the changes of the fleet.
+public enum FleetSignal: Sendable, Hashable {
+    /// The subscription stands (again): everything remembered from before is to be dropped.
+    case connected
+    case disconnected
+    case changed(AccountChange)
+    /// The leader has let go of the lease.
+    case leaderReleased
+}
+
+/// The fleet's broadcast: at most once, so nothing but speed may rest on it.
+public protocol ChangeFeed: Sendable {
+    func signals() -> AsyncStream<FleetSignal>
+}

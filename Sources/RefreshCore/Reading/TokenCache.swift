@@ -1,0 +1,113 @@
+import Synchronization
+
+/// What this instance remembers of accounts, so that a warm read costs no Redis command.
+///
+/// Memory is trusted only while the subscription to the fleet's changes stands; else an entry is good for one second.
+/// After a disconnect entries are kept, untrusted, as the last resort while the store is away (I5).
+public final class TokenCache: Sendable {
+    /// How long an entry is trusted without a subscription.
+    static let unsubscribedTrust: Duration = .seconds(1)
+
+    private struct Entry {
+        var snapshot: AccountSnapshot
+        var loadedAt: MonotonicTime
+        var epoch: UInt64
+    }
+
+    private struct State {
+        var entries: [AccountID: Entry] = [:]
+        /// Grows with every change of an account, so that a read which began earlier is not remembered.
+        var versions: [AccountID: UInt64] = [:]
+        var epoch: UInt64 = 0
+        var isSubscribed = false
+    }
+
+    private let state = Mutex(State())
+    private let capacity: Int
+
+    /// - Parameter capacity: the most accounts to remember; beyond it arbitrary ones are forgotten.
+    public init(capacity: Int = 500_000) {
+        self.capacity = capacity
+    }
+
+    /// Taken before a read of the store; what is read may be remembered only if nothing changed since.
+    public struct Ticket: Sendable, Hashable {
+        fileprivate var version: UInt64
+        fileprivate var epoch: UInt64
+    }
+
+    public func ticket(for account: AccountID) -> Ticket {
+        state.withLock { Ticket(version: $0.versions[account] ?? 0, epoch: $0.epoch) }
+    }
+
+    /// The entry, if memory may be trusted for it.
+    public func trusted(_ account: AccountID, now: MonotonicTime) -> AccountSnapshot? {
+        state.withLock { state in
+            guard let entry = state.entries[account] else { return nil }
+            if state.isSubscribed, entry.epoch == state.epoch { return entry.snapshot }
+            return now - entry.loadedAt <= Self.unsubscribedTrust ? entry.snapshot : nil
+        }
+    }
+
+    /// The entry, trusted or not: only for when the store cannot be asked.
+    public func lastKnown(_ account: AccountID) -> AccountSnapshot? {
+        state.withLock { $0.entries[account]?.snapshot }
+    }
+
+    /// Remembers what a read that began at `ticket` has found.
+    public func remember(_ snapshot: AccountSnapshot, since ticket: Ticket, now: MonotonicTime) {
+        state.withLock { state in
+            guard ticket == Ticket(version: state.versions[snapshot.id] ?? 0, epoch: state.epoch) else { return }
+            store(snapshot, in: &state, now: now)
+        }
+    }
+
+    /// Remembers what this instance has committed itself.
+    public func rememberCommitted(_ snapshot: AccountSnapshot, now: MonotonicTime) {
+        state.withLock { state in
+            if let known = state.entries[snapshot.id]?.snapshot, known.generation > snapshot.generation { return }
+            state.versions[snapshot.id, default: 0] += 1
+            store(snapshot, in: &state, now: now)
+        }
+    }
+
+    /// Somebody changed the account. An announcement of what is known already (one's own commit) drops nothing.
+    public func invalidate(_ change: AccountChange) {
+        state.withLock { state in
+            if change.outcome == .refreshed, let known = state.entries[change.account]?.snapshot,
+                known.generation >= change.generation
+            {
+                return
+            }
+            state.versions[change.account, default: 0] += 1
+            state.entries[change.account]?.epoch = .max
+            state.entries[change.account]?.loadedAt = MonotonicTime(nanoseconds: .min / 2)
+        }
+    }
+
+    /// The account is gone.
+    public func forget(_ account: AccountID) {
+        state.withLock { state in
+            state.versions[account, default: 0] += 1
+            state.entries[account] = nil
+        }
+    }
+
+    /// The subscription was lost, or stands again: in both cases messages may have been missed.
+    public func subscriptionChanged(isUp: Bool) {
+        state.withLock { state in
+            state.isSubscribed = isUp
+            state.epoch += 1
+            state.versions.removeAll()
+        }
+    }
+
+    public var isSubscribed: Bool { state.withLock { $0.isSubscribed } }
+
+    private func store(_ snapshot: AccountSnapshot, in state: inout State, now: MonotonicTime) {
+        if state.entries.count >= capacity, state.entries[snapshot.id] == nil, let victim = state.entries.keys.first {
+            state.entries[victim] = nil
+        }
+        state.entries[snapshot.id] = Entry(snapshot: snapshot, loadedAt: now, epoch: state.epoch)
+    }
+}

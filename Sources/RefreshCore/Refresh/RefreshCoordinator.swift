@@ -1,0 +1,224 @@
+import Logging
+
+/// Everything this instance does about refreshing: one flight per account, its callers, and what failed flights left.
+///
+/// Flights run detached from their callers: a caller that hangs up never abandons a rotation.
+public actor RefreshCoordinator {
+    public struct Configuration: Sendable {
+        /// Fall-back reread of waiters: 250 ms, hosted 1 s.
+        public var fallbackReread: Duration
+        /// The longest a flight waits for other instances' attempts.
+        public var patience: Duration
+
+        public init(fallbackReread: Duration = .milliseconds(250), patience: Duration = .seconds(75)) {
+            self.fallbackReread = fallbackReread
+            self.patience = patience
+        }
+    }
+
+    /// What a caller of ``refresh(_:provider:demand:ignoresBackoff:)`` is told.
+    public enum Outcome: String, Sendable, Hashable {
+        case refreshed, joined
+        case alreadyNewer = "already_newer"
+    }
+
+    public let deck: FlightDeck
+    public let origin: InstanceID
+    private let policies: any PolicySource
+    private let configuration: Configuration
+    private var generator: any RandomNumberGenerator
+    private var flights: [AccountID: Task<Landing, Never>] = [:]
+    private var replaying: Set<AttemptID> = []
+    private var deferred: [AttemptID: SettleRequest] = [:]
+    private var isShuttingDown = false
+
+    private struct Landing: Sendable {
+        var result: RefreshResult
+        var hasWaited: Bool
+    }
+
+    /// - Parameter generator: source of attempt ids; must not repeat over the fleet and for ever.
+    public init(
+        deck: FlightDeck, policies: any PolicySource, origin: InstanceID, configuration: Configuration = .init(),
+        generator: any RandomNumberGenerator & Sendable = SystemRandomNumberGenerator()
+    ) {
+        self.deck = deck
+        self.policies = policies
+        self.origin = origin
+        self.configuration = configuration
+        self.generator = generator
+    }
+
+    /// Joins the flight of the account, or starts one, and waits for its end.
+    ///
+    /// - Parameter provider: the account's provider, as last seen: its policy rules this flight.
+    public func refresh(
+        _ account: AccountID, provider: ProviderName, demand: RefreshDemand, ignoresBackoff: Bool = false
+    ) async -> (result: RefreshResult, outcome: Outcome) {
+        if let flight = flights[account] {
+            let landing = await flight.value
+            return (landing.result, .joined)
+        }
+        if case .newerThan(let generation) = demand,
+            let known = deck.cache.trusted(account, now: deck.time.monotonic()), known.generation > generation
+        {
+            return (.newer(known), .alreadyNewer)
+        }
+        guard !isShuttingDown else {
+            return (.failed(RefreshFailure(.shuttingDown, "this instance is shutting down"), nil), .joined)
+        }
+        guard let policy = policies.policy(for: provider) else {
+            let failure = RefreshFailure(
+                .unknownProvider, "provider \(provider) is not in this instance's configuration: add it under providers")
+            return (.failed(failure, nil), .joined)
+        }
+        let flight = launch(account, policy: policy, demand: demand, ignoresBackoff: ignoresBackoff)
+        let landing = await flight.value
+        switch landing.result {
+        case .refreshed, .failed: return (landing.result, .refreshed)
+        case .newer: return (landing.result, landing.hasWaited ? .joined : .alreadyNewer)
+        }
+    }
+
+    /// Starts a flight that nobody waits for, unless one is under way.
+    public func refreshInBackground(_ account: AccountID, provider: ProviderName, demand: RefreshDemand) {
+        guard flights[account] == nil, !isShuttingDown, let policy = policies.policy(for: provider) else { return }
+        _ = launch(account, policy: policy, demand: demand, ignoresBackoff: false)
+    }
+
+    public func isRefreshing(_ account: AccountID) -> Bool { flights[account] != nil }
+
+    /// Lets flights under way land, and starts no new ones.
+    public func shutDown() async {
+        isShuttingDown = true
+        while let flight = flights.values.first { _ = await flight.value }
+    }
+
+    private func launch(
+        _ account: AccountID, policy: RefreshPolicy, demand: RefreshDemand, ignoresBackoff: Bool
+    ) -> Task<Landing, Never> {
+        let machine = RefreshMachine(
+            account: account, demand: demand, policy: policy, attempt: AttemptID(using: &generator), origin: origin,
+            ignoresBackoff: ignoresBackoff, fallbackReread: configuration.fallbackReread,
+            patience: configuration.patience, startedAt: deck.time.monotonic(), seed: generator.next())
+        // Detached as design §4 asks: neither a caller's cancellation nor its priority reaches a rotation.
+        let task = Task.detached { [deck] in
+            var flight = RefreshFlight(
+                deck: deck, machine: machine, provider: policy.provider,
+                replay: { await self.replay(attempt: $0) },
+                deferSettlement: { await self.deferSettlement($0) })
+            let result = await flight.run()
+            await self.landed(account, result)
+            return Landing(result: result, hasWaited: flight.machine.hasWaited)
+        }
+        flights[account] = task
+        return task
+    }
+
+    private func landed(_ account: AccountID, _ result: RefreshResult) {
+        flights[account] = nil
+        if case .refreshed(let snapshot) = result {
+            deck.cache.rememberCommitted(snapshot, now: deck.time.monotonic())
+        }
+        guard case .failed(let failure, _) = result, failure.code != .outcomeUnknown else { return }
+        let metadata: Logger.Metadata = ["account": "\(account)", "code": "\(failure.code.rawValue)"]
+        switch failure.code {
+        case .reauthRequired:
+            deck.logger.error("refresh refused: \(failure.message)", metadata: metadata)
+        case .coolingDown, .disabled, .accountNotFound:
+            deck.logger.debug("no refresh: \(failure.message)", metadata: metadata)
+        default:
+            deck.logger.warning("refresh failed: \(failure.message)", metadata: metadata)
+        }
+    }
+}
+
+// MARK: What earlier flights left behind
+
+extension RefreshCoordinator {
+    /// How a pass over the journal went.
+    public struct ReplayReport: Sendable, Hashable {
+        public var committed = 0
+        public var orphaned = 0
+        public var unusable = 0
+        public var waiting = 0
+    }
+
+    /// Commits every journal entry that is not known to be in the store, and repeats settlements that the store did
+    /// not take. Called at start and whenever the store is back; both are idempotent.
+    public func recoverLeftovers() async -> ReplayReport {
+        var report = ReplayReport()
+        for entry in await deck.journal.pending() where !isUnderWay(entry) {
+            switch await replay(entry) {
+            case .committed, .already: report.committed += 1
+            case .orphaned: report.orphaned += 1
+            case .unusable: report.unusable += 1
+            case .waiting: report.waiting += 1
+            }
+        }
+        for (attempt, request) in deferred {
+            guard (try? await deck.store.settle(request)) != nil else { break }
+            deferred[attempt] = nil
+        }
+        return report
+    }
+
+    /// Whether anything waits for the store to come back.
+    public func hasLeftovers() async -> Bool {
+        if !deferred.isEmpty { return true }
+        return await deck.journal.pending().contains { !isUnderWay($0) }
+    }
+
+    private enum Replay { case committed, already, orphaned, unusable, waiting }
+
+    private func isUnderWay(_ entry: JournalEntry) -> Bool {
+        flights[entry.account] != nil || replaying.contains(entry.attempt)
+    }
+
+    private func deferSettlement(_ request: SettleRequest) {
+        deferred[request.attempt] = request
+    }
+
+    private func replay(attempt: AttemptID) async -> Bool {
+        // A settlement that the store missed is as good as an answer: it says that nothing was spent.
+        if let settlement = deferred[attempt] {
+            guard (try? await deck.store.settle(settlement)) != nil else { return false }
+            deferred[attempt] = nil
+            return true
+        }
+        guard let entry = await deck.journal.pending().first(where: { $0.attempt == attempt }) else { return false }
+        switch await replay(entry) {
+        case .committed, .already, .orphaned: return true
+        case .unusable, .waiting: return false
+        }
+    }
+
+    private func replay(_ entry: JournalEntry) async -> Replay {
+        guard replaying.insert(entry.attempt).inserted else { return .waiting }
+        defer { replaying.remove(entry.attempt) }
+        guard case .rotated(let grant) = deck.endpoint.interpret(entry.response, provider: entry.provider),
+            let policy = policies.policy(for: entry.provider)
+        else { return .unusable }
+        let dueAt = policy.dueTime(
+            expiresAt: grant.expiresAt, obtainedAt: entry.response.requestedAt, using: &generator)
+        let request = CommitRequest(
+            account: entry.account, provider: entry.provider, attempt: entry.attempt, generation: entry.generation,
+            accessToken: grant.accessToken, refreshToken: grant.refreshToken ?? entry.spentRefreshToken,
+            tokenType: grant.tokenType, expiresAt: grant.expiresAt, obtainedAt: entry.response.requestedAt,
+            dueAt: dueAt, isRecovery: entry.isRecovery)
+        do {
+            let reply = try await deck.store.commit(request)
+            await deck.journal.release(entry.attempt)
+            deck.logger.notice(
+                "journal replayed: \(reply)",
+                metadata: ["account": "\(entry.account)", "generation": "\(entry.generation.next)"])
+            switch reply {
+            case .committed: return .committed
+            case .already: return .already
+            case .orphaned: return .orphaned
+            }
+        } catch {
+            return .waiting
+        }
+    }
+}

@@ -1,0 +1,173 @@
+import Logging
+
+/// What every flight needs: the ports, the clocks and the places where its outcome is told.
+public struct FlightDeck: Sendable {
+    public var store: any AccountStore
+    public var endpoint: any TokenEndpoint
+    public var journal: any ResponseJournal
+    public var time: any TimeSource
+    public var hub: ChangeHub
+    public var cache: TokenCache
+    public var limiter: ExchangeLimiter
+    public var statistics: RefreshStatistics
+    public var logger: Logger
+
+    public init(
+        store: any AccountStore, endpoint: any TokenEndpoint, journal: any ResponseJournal, time: any TimeSource,
+        hub: ChangeHub, cache: TokenCache, limiter: ExchangeLimiter = ExchangeLimiter(),
+        statistics: RefreshStatistics = RefreshStatistics(), logger: Logger
+    ) {
+        self.store = store
+        self.endpoint = endpoint
+        self.journal = journal
+        self.time = time
+        self.hub = hub
+        self.cache = cache
+        self.limiter = limiter
+        self.statistics = statistics
+        self.logger = logger
+    }
+}
+
+/// Performs the steps of one ``RefreshMachine`` against the real ports.
+struct RefreshFlight {
+    let deck: FlightDeck
+    var machine: RefreshMachine
+    let provider: ProviderName
+    /// Commits what the journal holds of an attempt; the coordinator's, so that replays never run twice at once.
+    let replay: @Sendable (AttemptID) async -> Bool
+    /// Keeps a settlement that the store did not take, to be repeated when it is back.
+    let deferSettlement: @Sendable (SettleRequest) async -> Void
+    private var holdsSlot = false
+
+    init(
+        deck: FlightDeck, machine: RefreshMachine, provider: ProviderName,
+        replay: @escaping @Sendable (AttemptID) async -> Bool,
+        deferSettlement: @escaping @Sendable (SettleRequest) async -> Void
+    ) {
+        self.deck = deck
+        self.machine = machine
+        self.provider = provider
+        self.replay = replay
+        self.deferSettlement = deferSettlement
+    }
+
+    mutating func run() async -> RefreshResult {
+        defer { releaseSlot() }
+        do {
+            try await deck.journal.checkWritable()
+        } catch {
+            // Without a journal an answer could be lost, so nothing is spent (I3).
+            return .failed(RefreshFailure(.journalUnavailable, error.description), nil)
+        }
+        var ticket = deck.hub.ticket(for: machine.account)
+        var step = machine.start()
+        while true {
+            switch step {
+            case .begin(let request):
+                ticket = deck.hub.ticket(for: machine.account)
+                await takeSlot()
+                step = machine.handle(await begin(request), now: now())
+            case .wait(let until):
+                releaseSlot()
+                await deck.hub.wait(for: machine.account, since: ticket, until: until, time: deck.time)
+                step = machine.handle(.woken, now: now())
+            case .replay(let attempt):
+                step = machine.handle(.replayed(await replay(attempt)), now: now())
+            case .exchange(let claim, let sendBy, let deadline):
+                step = machine.handle(await exchange(claim, sendBy: sendBy, deadline: deadline), now: now())
+            case .commit(let request):
+                step = machine.handle(await commit(request), now: now())
+            case .settle(let request):
+                step = machine.handle(await settle(request), now: now())
+            case .finish(let result):
+                return result
+            }
+        }
+    }
+
+    private func now() -> RefreshMachine.Now {
+        RefreshMachine.Now(wall: deck.time.wall(), monotonic: deck.time.monotonic())
+    }
+
+    private mutating func takeSlot() async {
+        guard !holdsSlot else { return }
+        await deck.limiter.acquire(provider, limit: machine.policy.maxConcurrentExchanges)
+        holdsSlot = true
+    }
+
+    private mutating func releaseSlot() {
+        guard holdsSlot else { return }
+        deck.limiter.release(provider)
+        holdsSlot = false
+    }
+
+    private func begin(_ request: BeginRequest) async -> RefreshMachine.Event {
+        let sentAt = deck.time.monotonic()
+        do {
+            return .began(try await deck.store.begin(request), sentAt: sentAt)
+        } catch {
+            return .beginFailed(error)
+        }
+    }
+
+    private func exchange(
+        _ claim: RefreshClaim, sendBy: MonotonicTime, deadline: MonotonicTime
+    ) async -> RefreshMachine.Event {
+        deck.statistics.exchangeStarted(isRecovery: claim.isRecovery)
+        let result = await deck.endpoint.spend(claim, policy: machine.policy, sendBy: sendBy, deadline: deadline)
+        switch result {
+        case .unsent(let reason): return .unsent(reason)
+        case .unanswered(let reason): return .unanswered(reason)
+        case .answered(let response):
+            if response.mayHoldTokens { await record(response, of: claim) }
+            return .exchanged(deck.endpoint.interpret(response, provider: claim.account.provider))
+        }
+    }
+
+    private func record(_ response: RawTokenResponse, of claim: RefreshClaim) async {
+        let entry = JournalEntry(
+            account: claim.account.id, provider: claim.account.provider, attempt: claim.attempt,
+            generation: claim.generation, spentRefreshToken: claim.refreshToken, isRecovery: claim.isRecovery,
+            response: response)
+        do {
+            try await deck.journal.append(entry)
+        } catch {
+            // The token exists only in this process now: the store is its last chance, so go on and say it aloud.
+            deck.logger.critical(
+                "journal write failed with a token response in hand; committing without it: \(error.description)",
+                metadata: ["account": "\(claim.account.id)"])
+        }
+    }
+
+    private func commit(_ request: CommitRequest) async -> RefreshMachine.Event {
+        do {
+            let reply = try await deck.store.commit(request)
+            await deck.journal.release(request.attempt)
+            deck.statistics.committed(reply, isRecovery: request.isRecovery)
+            if reply == .orphaned {
+                deck.logger.error(
+                    "a token response came too late and is kept as an orphan",
+                    metadata: ["account": "\(request.account)", "generation": "\(request.generation)"])
+            }
+            return .committed(reply)
+        } catch {
+            deck.logger.warning(
+                "commit failed: \(error.message)", metadata: ["account": "\(request.account)"])
+            return .commitFailed(error)
+        }
+    }
+
+    private func settle(_ request: SettleRequest) async -> RefreshMachine.Event {
+        deck.statistics.failed(request.fault.kind)
+        do {
+            let reply = try await deck.store.settle(request)
+            // A 2xx that held no tokens is settled as ambiguous: what the journal kept of it stays for a person.
+            if request.fault.kind != .ambiguous { await deck.journal.release(request.attempt) }
+            return .settled(reply)
+        } catch {
+            await deferSettlement(request)
+            return .settleFailed(error)
+        }
+    }
+}

@@ -1,0 +1,122 @@
+/// What a provider does with a refresh token that has been used.
+public enum RotationBehaviour: Sendable, Hashable, CustomStringConvertible {
+    /// Replaced at each refresh; using it again may kill the account.
+    case singleUse
+    /// Replaced at each refresh; using it again within this time of its first use is forgiven.
+    case grace(Duration)
+    /// Survives use.
+    case reusable
+
+    public var description: String {
+        switch self {
+        case .singleUse: "single_use"
+        case .grace(let leeway): "grace \(Int(leeway.inSeconds)) s"
+        case .reusable: "reusable"
+        }
+    }
+}
+
+/// How the accounts of one provider are refreshed: times, rotation and bounds.
+public struct RefreshPolicy: Sendable, Hashable {
+    public var provider: ProviderName
+    public var rotation: RotationBehaviour
+    /// How long before its expiry an access token is no longer handed out without trying a refresh.
+    public var skew: Duration
+    /// How long before expiry the proactive refresh is due.
+    public var window: Duration
+    /// From the moment BEGIN was sent: later than this the request is not sent any more. Default 2 s.
+    public var sendBy: Duration
+    /// Hard limit of the exchange with the token endpoint, connecting included. Default 20 s.
+    public var exchangeDeadline: Duration
+    /// Limit of connecting within it. Default 5 s.
+    public var connectTimeout: Duration
+    /// Life of the lock, and age from which an intent counts as left behind. Default 30 s.
+    public var lockTTL: Duration
+    /// Exchanges with this provider under way at once, per instance. Default 32.
+    public var maxConcurrentExchanges: Int
+    /// First and longest back-off after failures.
+    public var backoffBase: Duration
+    public var backoffCap: Duration
+
+    public init(
+        provider: ProviderName, rotation: RotationBehaviour = .singleUse, skew: Duration = .seconds(60),
+        window: Duration = .seconds(300), sendBy: Duration = .seconds(2),
+        exchangeDeadline: Duration = .seconds(20), connectTimeout: Duration = .seconds(5),
+        lockTTL: Duration = .seconds(30), maxConcurrentExchanges: Int = 32,
+        backoffBase: Duration = .seconds(1), backoffCap: Duration = .seconds(300)
+    ) {
+        self.provider = provider
+        self.rotation = rotation
+        self.skew = skew
+        self.window = window
+        self.sendBy = sendBy
+        self.exchangeDeadline = exchangeDeadline
+        self.connectTimeout = connectTimeout
+        self.lockTTL = lockTTL
+        self.maxConcurrentExchanges = maxConcurrentExchanges
+        self.backoffBase = backoffBase
+        self.backoffCap = backoffCap
+    }
+
+    /// Slack between the end of an exchange and the end of the lock: the time for journal and COMMIT.
+    public static let lockMargin: Duration = .seconds(1)
+
+    /// Why these times cannot be safe together, or nil: the lock has to outlive the exchange, because it is not renewed.
+    public var contradiction: String? {
+        let needed = sendBy + exchangeDeadline + Self.lockMargin
+        if lockTTL < needed {
+            return "lock_ttl (\(lockTTL.inSeconds) s) is shorter than send_by + exchange_deadline + margin "
+                + "(\(needed.inSeconds) s): raise lock_ttl or lower exchange_deadline"
+        }
+        if skew > window {
+            return "skew (\(skew.inSeconds) s) is longer than window (\(window.inSeconds) s): "
+                + "tokens would be withheld before their proactive refresh is due"
+        }
+        return nil
+    }
+
+    /// The skew for a token that lives `lifetime`: a fifth of it at most, so that short-lived tokens are usable.
+    public func effectiveSkew(lifetime: Duration?) -> Duration {
+        guard let lifetime else { return skew }
+        return min(skew, lifetime / 5)
+    }
+
+    /// The window for a token that lives `lifetime`: half of it at most, so that it is not refreshed without end.
+    public func effectiveWindow(lifetime: Duration?) -> Duration {
+        guard let lifetime else { return window }
+        return max(min(window, lifetime / 2), effectiveSkew(lifetime: lifetime))
+    }
+
+    /// When the proactive refresh is due: expiry − window − a jitter of up to a fifth of the window, which spreads
+    /// accounts that were added together.
+    public func dueTime(
+        expiresAt: WallTime, obtainedAt: WallTime, using generator: inout some RandomNumberGenerator
+    ) -> WallTime {
+        let lifetime: Duration? = expiresAt > obtainedAt ? expiresAt - obtainedAt : nil
+        let window = effectiveWindow(lifetime: lifetime)
+        let spread = max(0, window.wholeMilliseconds / 5)
+        let jitter = spread > 0 ? Int64.random(in: 0...spread, using: &generator) : 0
+        return expiresAt - window - .milliseconds(jitter)
+    }
+
+    /// The pause before the next try after `failures` failures in a row: full jitter over an exponentially growing
+    /// range, but never so long that a token with `remaining` life runs out without several more tries.
+    public func backoff(
+        failures: Int, remaining: Duration, using generator: inout some RandomNumberGenerator
+    ) -> Duration {
+        let exponent = min(max(failures - 1, 0), 20)
+        var ceiling = min(backoffCap, backoffBase * (1 << exponent))
+        if remaining > .zero { ceiling = min(ceiling, max(remaining / 4, backoffBase)) }
+        // Half of the base stays as a floor: full jitter alone can hammer a provider that has just failed.
+        let floor = backoffBase.wholeMilliseconds / 2
+        let top = max(ceiling.wholeMilliseconds, floor + 1)
+        return .milliseconds(Int64.random(in: floor...top, using: &generator))
+    }
+}
+
+/// Where the core looks up how a provider's accounts are refreshed.
+public protocol PolicySource: Sendable {
+    /// Nil when this instance's configuration does not know the provider.
+    func policy(for provider: ProviderName) -> RefreshPolicy?
+    var providers: [ProviderName] { get }
+}

@@ -1,0 +1,228 @@
+import Logging
+import Synchronization
+
+/// The leader's work: refreshes accounts when they are due, and sleeps until the next one is.
+public final class ProactiveScheduler: Sendable {
+    public struct Configuration: Sendable {
+        /// Upper bound of a sleep, and the beat of the summary line.
+        public var interval: Duration
+        /// Shown at start; each provider may have its own.
+        public var window: Duration
+        /// Proactive refreshes under way at once, over all providers.
+        public var maxConcurrent: Int
+        /// How long to sleep at most while no message would tell of a new account.
+        public var blindSleep: Duration
+        /// How far ahead an account is moved that is being worked on.
+        public var hold: Duration
+
+        public init(
+            interval: Duration = .seconds(900), window: Duration = .seconds(300), maxConcurrent: Int = 64,
+            blindSleep: Duration = .seconds(1), hold: Duration = .seconds(35)
+        ) {
+            self.interval = interval
+            self.window = window
+            self.maxConcurrent = maxConcurrent
+            self.blindSleep = blindSleep
+            self.hold = hold
+        }
+    }
+
+    private let store: any ScheduleStore
+    private let coordinator: RefreshCoordinator
+    private let policies: any PolicySource
+    private let time: any TimeSource
+    private let logger: Logger
+    private let configuration: Configuration
+    private let wakeup = Wakeup()
+    private let isSubscribed: @Sendable () -> Bool
+    private let ticks = Atomic(0)
+    private let poked = Atomic(false)
+
+    public init(
+        store: any ScheduleStore, coordinator: RefreshCoordinator, policies: any PolicySource, time: any TimeSource,
+        configuration: Configuration, logger: Logger, isSubscribed: @escaping @Sendable () -> Bool
+    ) {
+        self.store = store
+        self.coordinator = coordinator
+        self.policies = policies
+        self.time = time
+        self.configuration = configuration
+        self.logger = logger
+        self.isSubscribed = isSubscribed
+    }
+
+    /// Looks at the schedule so far, for tests and `GET /v1/instances`.
+    public var tickCount: Int { ticks.load(ordering: .relaxed) }
+
+    /// An account was added or changed: something may be due earlier than was known.
+    public func scheduleChanged() {
+        poked.store(true, ordering: .relaxed)
+        wakeup.fire()
+    }
+
+    /// The line that says that proactive refreshing is on; logged once, at start.
+    public func announce() {
+        let interval = Self.minutes(configuration.interval)
+        let window = Self.minutes(configuration.window)
+        logger.info("Token refresh scheduler started (interval: \(interval), window: \(window))")
+    }
+
+    static func minutes(_ duration: Duration) -> String {
+        let seconds = Int(duration.inSeconds)
+        if seconds >= 60, seconds % 60 == 0 { return seconds == 60 ? "1 minute" : "\(seconds / 60) minutes" }
+        return seconds == 1 ? "1 second" : "\(seconds) seconds"
+    }
+
+    /// Works until the reign ends or the task is cancelled; refreshes under way then land by themselves.
+    public func run(_ reign: Reign) async {
+        var backlog = Backlog()
+        var hasReconciled = false
+        var summaryAt = time.monotonic() + configuration.interval
+        var nextLook = time.monotonic()
+        let progress = ScanProgress()
+
+        await withDiscardingTaskGroup { group in
+            while !Task.isCancelled, reign.isCurrent {
+                if !hasReconciled { hasReconciled = await reconcile() }
+                for account in progress.takeFinished() { backlog.finished(account) }
+                if poked.exchange(false, ordering: .relaxed) { nextLook = time.monotonic() }
+                if time.monotonic() >= nextLook, let nextDueIn = await refill(&backlog) {
+                    nextLook = time.monotonic() + nextDueIn
+                }
+                for account in backlog.startable(policies, limit: configuration.maxConcurrent) {
+                    progress.began(at: time.monotonic())
+                    group.addTask { [self] in
+                        let (result, _) = await coordinator.refresh(
+                            account.account, provider: account.provider, demand: .whenDue)
+                        progress.ended(account, result, at: time.monotonic())
+                        wakeup.fire()
+                    }
+                }
+                if time.monotonic() >= summaryAt {
+                    await logSummary(progress)
+                    summaryAt = time.monotonic() + configuration.interval
+                }
+                // Saturated, only a finished refresh can change anything, and that fires the wakeup.
+                let blind = isSubscribed() ? configuration.interval : configuration.blindSleep
+                let look = backlog.isSaturated ? summaryAt : max(nextLook, time.monotonic())
+                if !isSubscribed() { nextLook = min(nextLook, time.monotonic() + blind) }
+                await wakeup.wait(until: min(look, time.monotonic() + blind, summaryAt), time: time)
+            }
+            group.cancelAll()
+        }
+    }
+
+    private func reconcile() async -> Bool {
+        do {
+            let repaired = try await store.reconcile()
+            if repaired > 0 { logger.notice("Schedule reconciled: \(repaired) accounts put back") }
+            return true
+        } catch {
+            logger.warning("Schedule not reconciled: \(error.message)")
+            return false
+        }
+    }
+
+    /// Takes due accounts when the backlog has run low; nil when there is nothing more to expect.
+    private func refill(_ backlog: inout Backlog) async -> Duration? {
+        let limits = backlog.wanted(policies, limit: configuration.maxConcurrent)
+        guard !limits.isEmpty else { return nil }
+        ticks.add(1, ordering: .relaxed)
+        do {
+            let batch = try await store.takeDue(limits: limits, hold: configuration.hold)
+            for account in batch.due { backlog.add(account) }
+            return batch.nextDueIn ?? configuration.interval
+        } catch {
+            logger.warning("Schedule not read: \(error.message)")
+            return .seconds(1)
+        }
+    }
+
+    private func logSummary(_ progress: ScanProgress) async {
+        let scheduled = (try? await store.scheduledCounts(policies.providers)) ?? [:]
+        for line in progress.summary(scheduled: scheduled, at: time.monotonic()) { logger.info("\(line)") }
+    }
+}
+
+/// What the refreshes that a scan has started report back to it.
+private final class ScanProgress: Sendable {
+    private struct State {
+        var tally = RefreshTally()
+        var finished: [DueAccount] = []
+    }
+
+    private let state = Mutex(State())
+
+    func began(at now: MonotonicTime) {
+        state.withLock { $0.tally.began(at: now) }
+    }
+
+    func ended(_ account: DueAccount, _ result: RefreshResult, at now: MonotonicTime) {
+        state.withLock {
+            $0.tally.ended(account, result, at: now)
+            $0.finished.append(account)
+        }
+    }
+
+    func takeFinished() -> [DueAccount] {
+        state.withLock { state in
+            defer { state.finished.removeAll(keepingCapacity: true) }
+            return state.finished
+        }
+    }
+
+    func summary(scheduled: [ProviderName: Int], at now: MonotonicTime) -> [String] {
+        state.withLock { $0.tally.summary(scheduled: scheduled, at: now) }
+    }
+}
+
+/// Due accounts that were taken: waiting to be started, and under way.
+struct Backlog {
+    private var waiting: [ProviderName: [AccountID]] = [:]
+    private var underWay: [ProviderName: Int] = [:]
+    private var known: Set<AccountID> = []
+    private(set) var total = 0
+    private(set) var isSaturated = false
+
+    mutating func add(_ account: DueAccount) {
+        // Taken twice (its hold ran out while it waited here): once is enough.
+        guard known.insert(account.account).inserted else { return }
+        waiting[account.provider, default: []].append(account.account)
+    }
+
+    mutating func finished(_ account: DueAccount) {
+        known.remove(account.account)
+        underWay[account.provider, default: 1] -= 1
+        total -= 1
+    }
+
+    /// How many to take of each provider: nothing until the waiting ones have run down to half of what may run at
+    /// once, so that a look at the schedule is shared by many refreshes.
+    func wanted(_ policies: any PolicySource, limit: Int) -> [ProviderName: Int] {
+        var wanted: [ProviderName: Int] = [:]
+        for provider in policies.providers {
+            guard let policy = policies.policy(for: provider) else { continue }
+            let most = min(policy.maxConcurrentExchanges, limit)
+            let queued = waiting[provider]?.count ?? 0
+            if queued <= most / 2 { wanted[provider] = 2 * most - queued }
+        }
+        return wanted
+    }
+
+    /// The accounts that may start now.
+    mutating func startable(_ policies: any PolicySource, limit: Int) -> [DueAccount] {
+        var started: [DueAccount] = []
+        for (provider, ids) in waiting where !ids.isEmpty {
+            let most = policies.policy(for: provider)?.maxConcurrentExchanges ?? 1
+            let room = min(most - (underWay[provider] ?? 0), limit - total)
+            guard room > 0 else { continue }
+            let batch = ids.prefix(room)
+            waiting[provider] = Array(ids.dropFirst(batch.count))
+            underWay[provider, default: 0] += batch.count
+            total += batch.count
+            started += batch.map { DueAccount(account: $0, provider: provider) }
+        }
+        isSaturated = waiting.values.contains { !$0.isEmpty }
+        return started
+    }
+}
