@@ -34,7 +34,9 @@ int ccurl_set_string(void *easy, CURLoption option, const char *value) {
   return (int)curl_easy_setopt(easy, option, value);
 }
 
-int ccurl_set_error_buffer(void *easy, char *buffer) { return (int)curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, buffer); }
+int ccurl_set_error_buffer(void *easy, char *buffer) {
+  return (int)curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, buffer);
+}
 
 int ccurl_set_headers(void *easy, struct curl_slist *headers) {
   return (int)curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);

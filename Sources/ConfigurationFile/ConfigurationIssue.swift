@@ -24,7 +24,7 @@ public struct ConfigurationIssue: Error, Sendable, Hashable, CustomStringConvert
         /// A `${NAME}` that cannot be replaced.
         public static let substitution = Code("substitution")
         /// Values that are each fine, but with which it is not safe to serve.
-        public static let unsafe = Code("unsafe")
+        public static let unsafeToServe = Code("unsafe_to_serve")
     }
 
     /// Where a value was given.

@@ -57,7 +57,9 @@ extension ConfigurationSection {
         elements(
             key,
             text: { text, _ in values.append(text) },
-            mapping: { $0.report(.invalidValue, "has to be a text"); _ = $0.keys })
+            mapping: {
+                $0.report(.invalidValue, "has to be a text"); _ = $0.keys
+            })
         return values
     }
 

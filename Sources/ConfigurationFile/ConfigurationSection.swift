@@ -23,6 +23,8 @@ public final class ConfigurationSection {
     public let path: String
     /// Where the section begins.
     public let origin: ConfigurationIssue.Origin
+    /// False where something else stands in the section's place, which has been reported.
+    public let isMapping: Bool
     let context: Context
     private var entries: [String: Entry] = [:]
     private var order: [String] = []
@@ -33,12 +35,19 @@ public final class ConfigurationSection {
         self.path = path
         self.context = context
         self.origin = origin ?? .file(context.file, line: nil, column: nil)
-        guard let node, !Self.isNull(node) else { return }
+        guard let node, !Self.isNull(node) else {
+            isMapping = true
+            return
+        }
         guard case .mapping(let mapping) = node else {
-            let what = path.isEmpty ? "the file has to be a mapping of keys to values" : "has to be a mapping of keys to values"
+            isMapping = false
+            let what =
+                path.isEmpty
+                ? "the file has to be a mapping of keys to values" : "has to be a mapping of keys to values"
             report(.invalidValue, at: Self.origin(node.mark, context), key: path, what)
             return
         }
+        isMapping = true
         for (key, value) in mapping {
             guard case .scalar(let scalar) = key else {
                 report(.syntax, at: Self.origin(key.mark, context), key: path, "a key has to be a plain word")

@@ -20,7 +20,9 @@ public enum DurationText {
     }
 
     private static func digits(_ text: Substring, atMost count: Int) -> Int64? {
-        guard (1...count).contains(text.utf8.count), text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
+        guard (1...count).contains(text.utf8.count), text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else {
+            return nil
+        }
         return Int64(text)
     }
 

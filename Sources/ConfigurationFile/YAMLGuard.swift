@@ -44,7 +44,9 @@ struct YAMLGuard {
         guard column <= Self.maximumIndentation else { throw refusal("is indented too deeply") }
         if peek == UInt8(ascii: "\t") {
             var after = position
-            while after < bytes.count, bytes[after] == UInt8(ascii: "\t") || bytes[after] == UInt8(ascii: " ") { after += 1 }
+            while after < bytes.count, bytes[after] == UInt8(ascii: "\t") || bytes[after] == UInt8(ascii: " ") {
+                after += 1
+            }
             let isBlank = after >= bytes.count || isLineEnd(bytes[after]) || bytes[after] == UInt8(ascii: "#")
             guard isBlank || flowDepth > 0 else { throw refusal("a tab cannot indent YAML: use spaces") }
         }
@@ -79,7 +81,8 @@ struct YAMLGuard {
             return true
         case UInt8(ascii: "&"), UInt8(ascii: "*"):
             guard let after = next, !isBlank(after) else { break }
-            throw refusal("anchors and aliases are not supported: write the value out, or put it in quotes if it is text")
+            throw refusal(
+                "anchors and aliases are not supported: write the value out, or put it in quotes if it is text")
         case UInt8(ascii: "-"), UInt8(ascii: "?"):
             guard flowDepth == 0, next.map(isBlank) ?? true else { break }
             starts.append(column)

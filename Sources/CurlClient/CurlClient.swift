@@ -1,7 +1,7 @@
 /// An HTTP client on libcurl: one thread, one multi handle, connections kept alive and multiplexed.
 ///
-/// It follows no environment: no proxies, no netrc, no cookies; compression is not asked for. It has to be shut down with
-/// ``shutdown()``: a client that is merely dropped keeps its thread and its connections.
+/// It follows no environment: no proxies, no netrc, no cookies; compression is not asked for. It has to be shut down
+/// with ``shutdown()``: a client that is merely dropped keeps its thread and its connections.
 public final class CurlClient: Sendable {
     private let loop: CurlLoop?
 
@@ -11,8 +11,8 @@ public final class CurlClient: Sendable {
 
     /// Makes one exchange. Returns for every complete response, whatever its status.
     ///
-    /// Cancelling the calling task ends it at once, with ``CurlError/Code/cancelled``; ``CurlError/unsent`` then says whether the
-    /// request may have left before.
+    /// Cancelling the calling task ends it at once, with ``CurlError/Code/cancelled``; ``CurlError/unsent`` then says
+    /// whether the request may have left before.
     public func execute(_ request: CurlRequest) async throws(CurlError) -> CurlResponse {
         try request.validate()
         guard let loop else {
@@ -30,8 +30,8 @@ public final class CurlClient: Sendable {
         return try outcome.get()
     }
 
-    /// Ends all transfers under way with ``CurlError/Code/shutDown``, closes the connections and ends the thread; returns when
-    /// that is done. Later requests fail likewise. May be called more than once.
+    /// Ends all transfers under way with ``CurlError/Code/shutDown``, closes the connections and ends the thread;
+    /// returns when that is done. Later requests fail likewise. May be called more than once.
     public func shutdown() async {
         await loop?.shutDown()
     }

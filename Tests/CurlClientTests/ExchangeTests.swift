@@ -40,9 +40,13 @@ struct ExchangeTests {
                     CurlRequest(method: method, url: server.url + "/token?x=%20", headers: headers, body: body))
                 var lines = String(decoding: response.body, as: UTF8.self).split(separator: "\r\n").map(String.init)
                 #expect(lines.removeFirst() == "\(method) /token?x=%20 HTTP/1.1")
-                let length = body.map { ["Content-Length: \($0.count)"] } ?? (method == "PUT" ? ["Content-Length: 0"] : [])
+                let length =
+                    body.map { ["Content-Length: \($0.count)"] } ?? (method == "PUT" ? ["Content-Length: 0"] : [])
                 let expected =
-                    ["Host: 127.0.0.1:\(server.port)", "Accept: */*", "X-One: 1", "X-Blank:", "Authorization: Bearer abc"] + length
+                    [
+                        "Host: 127.0.0.1:\(server.port)", "Accept: */*", "X-One: 1", "X-Blank:",
+                        "Authorization: Bearer abc",
+                    ] + length
                 #expect(lines.map { $0.trimmingSuffix(" ") } == expected)
             }
         }

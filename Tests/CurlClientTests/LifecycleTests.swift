@@ -100,7 +100,9 @@ struct LifecycleTests {
                 await withTaskGroup(of: Void.self) { group in
                     for _ in 0..<20 {
                         group.addTask {
-                            do { _ = try await client.execute(CurlRequest(url: server.url)) } catch {
+                            do throws(CurlError) {
+                                _ = try await client.execute(CurlRequest(url: server.url))
+                            } catch {
                                 #expect(error.code == .shutDown)
                             }
                         }
@@ -108,6 +110,44 @@ struct LifecycleTests {
                     group.addTask { await client.shutdown() }
                 }
             }
+        }
+    }
+
+    @Test("nothing is left open: descriptors of this client's connections are gone after shutdown")
+    func descriptors() async throws {
+        try await withServer(echo) { _, server in
+            let client = CurlClient(configuration: CurlClientConfiguration(maxIdleConnections: 64))
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for _ in 0..<40 {
+                    group.addTask { _ = try await client.execute(CurlRequest(url: server.url)) }
+                }
+                try await group.waitForAll()
+            }
+            #expect(Descriptors.connected(to: server.port) > 0)
+            await client.shutdown()
+            #expect(Descriptors.connected(to: server.port) == 0)
+        }
+    }
+
+    @Test("the client and its transfers are freed")
+    func noLeak() async throws {
+        try await withServer(echo) { _, server in
+            weak var weakLoop: CurlLoop?
+            weak var weakTransfer: Transfer?
+            do {
+                let loop = try #require(CurlLoop(CurlClientConfiguration()))
+                weakLoop = loop
+                let outcome = await withCheckedContinuation { continuation in
+                    let transfer = Transfer(CurlRequest(url: server.url))
+                    weakTransfer = transfer
+                    transfer.continuation = continuation
+                    loop.submit(transfer)
+                }
+                #expect(throws: Never.self) { try outcome.get() }
+                await loop.shutDown()
+            }
+            try await eventually("the transfer is freed") { weakTransfer == nil }
+            try await eventually("the loop is freed") { weakLoop == nil }
         }
     }
 }

@@ -79,8 +79,8 @@ struct UnsentTests {
 
     @Test("send-by is checked on the finished connection, just before sending")
     func sendByCheckedLast() {
-        // Between the connection and the sending there is no gap that a server could stretch, so the question that libcurl asks at that
-        // point is put directly.
+        // Between the connection and the sending there is no gap that a server could stretch, so the question that
+        // libcurl asks at that point is put directly.
         let late = Transfer(CurlRequest(url: "http://127.0.0.1/", sendBy: .now - .milliseconds(1)))
         #expect(!late.willSend(to: nil))
         #expect(late.abort == .sendByMissed)
@@ -104,7 +104,8 @@ struct UnsentTests {
             #expect(error?.code == .proxy)
             #expect(error?.unsent == true)
             #expect(error?.message.contains("403") == true)
-            #expect("\(String(describing: error)) \(request) \(String(reflecting: proxy))".contains("pa55word") == false)
+            #expect(
+                "\(String(describing: error)) \(request) \(String(reflecting: proxy))".contains("pa55word") == false)
 
             let gone = try CurlProxy(url: "http://127.0.0.1:\(RawServer.freePort())")
             let other = await failure(client, CurlRequest(url: "https://id.example.com/token", proxy: gone))

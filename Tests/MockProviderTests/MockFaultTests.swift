@@ -63,7 +63,8 @@ struct MockFaultTests {
     }
 
     @Test func aFaultAfterRotationWaitsForARequestThatRotates() throws {
-        var provider = ProviderUnderTest(MockProviderConfiguration(faults: [MockFault(.errorAfter(status: 500), .next(1))]))
+        var provider = ProviderUnderTest(
+            MockProviderConfiguration(faults: [MockFault(.errorAfter(status: 500), .next(1))]))
         _ = provider.refresh("unknown")
         #expect(provider.state.totals.faults.isEmpty)
         #expect(provider.refresh(provider.account.refreshToken).content == .failure(status: 500))
@@ -96,7 +97,10 @@ struct MockFaultTests {
                 MockProviderConfiguration(
                     rotation: .grace(.seconds(3600)), latency: .milliseconds(5), latencyJitter: .milliseconds(10),
                     seed: seed,
-                    faults: [MockFault(.errorAfter(status: 500), .probability(0.3)), MockFault(.invalidGrant, .probability(0.2))]
+                    faults: [
+                        MockFault(.errorAfter(status: 500), .probability(0.3)),
+                        MockFault(.invalidGrant, .probability(0.2)),
+                    ]
                 ))
             var token = provider.account.refreshToken
             return (0..<200).map { _ in

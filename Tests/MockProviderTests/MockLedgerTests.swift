@@ -30,7 +30,23 @@ struct MockLedgerTests {
         #expect(use.fingerprint == TokenFingerprint(of: provider.account.refreshToken))
         #expect(use.account == "acct-1" && use.family == 0)
         #expect(!"\(use)".contains(provider.account.refreshToken))
-        #expect(!"\(provider.account)".contains(provider.account.refreshToken))
+    }
+
+    @Test func nothingThatHoldsASecretShowsIt() throws {
+        var provider = ProviderUnderTest(MockProviderConfiguration(clientID: "backend", clientSecret: "hush"))
+        let client = MockTokenRequest.Client(id: "backend", secret: "hush")
+        let request = MockTokenRequest(.refreshToken(provider.account.refreshToken), client: client)
+        let values: [Any] = [
+            provider.account, request, client, provider.state.configuration,
+            provider.state.token(request, at: provider.now),
+        ]
+        for value in values {
+            var dumped = ""
+            dump(value, to: &dumped)
+            for text in ["\(value)", String(reflecting: value), dumped] {
+                #expect(!text.contains("hush") && !text.contains("mrt_") && !text.contains("mat_"))
+            }
+        }
     }
 
     @Test func theFingerprintIsTheStartOfSHA256() throws {

@@ -234,8 +234,9 @@ struct MockRotationTests {
         for client in [nil, .init(id: "backend"), .init(id: "backend", secret: "no"), .init(id: "x", secret: "s3cret")]
             as [MockTokenRequest.Client?]
         {
-            guard case .refused(status: 401, error: "invalid_client", description: _) =
-                provider.refresh(token, client: client).content
+            guard
+                case .refused(status: 401, error: "invalid_client", description: _) =
+                    provider.refresh(token, client: client).content
             else {
                 Issue.record("accepted \(String(describing: client))")
                 continue

@@ -2,14 +2,15 @@ import CCurl
 import Synchronization
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Musl)
-import Musl
+    import Musl
 #endif
 
 /// One thread around one libcurl multi handle.
-// @unchecked: the multi handle, the easy handles and the transfers under way are touched by the loop's thread only. The one
-// call from elsewhere, curl_multi_wakeup, is made for that, and the mailbox's lock keeps it from coming after the end.
+// @unchecked: the multi handle, the easy handles and the transfers under way are touched by the loop's thread only.
+// The one call from elsewhere, curl_multi_wakeup, is made for that, and the mailbox's lock keeps it from coming after
+// the end.
 final class CurlLoop: @unchecked Sendable {
     private static let globalInit: Int32 = ccurl_global_init()
 
@@ -21,6 +22,11 @@ final class CurlLoop: @unchecked Sendable {
     private var idle: [EasyHandle] = []
     /// Handles weigh some 5 KiB each; a burst needs not keep them all.
     private static let maxIdleHandles = 64
+
+    /// When to look for transfers whose time is over; nil if there are none.
+    private var nextSweep: ContinuousClock.Instant?
+    /// libcurl comes first, because it knows better what the transfer was waiting for.
+    private static let sweepSlack = Duration.milliseconds(20)
 
     /// Starts the thread. nil if libcurl or the system refuses.
     init?(_ configuration: CurlClientConfiguration) {
@@ -80,8 +86,8 @@ final class CurlLoop: @unchecked Sendable {
 
     private func run() {
         ccurl_name_thread("curl")
-        // With CURLOPT_NOSIGNAL libcurl leaves SIGPIPE alone, and OpenSSL raises it on a connection that has gone. Blocked here it does
-        // no harm, and no handler of the process ever runs on this thread.
+        // With CURLOPT_NOSIGNAL libcurl leaves SIGPIPE alone, and OpenSSL raises it on a connection that has gone.
+        // Blocked here it does no harm, and no handler of the process ever runs on this thread.
         var signals = sigset_t()
         sigfillset(&signals)
         pthread_sigmask(SIG_BLOCK, &signals, nil)
@@ -93,7 +99,8 @@ final class CurlLoop: @unchecked Sendable {
             if delivery.isClosing { break }
             _ = ccurl_multi_perform(multi)
             collect()
-            if mailbox.mayFallAsleep(), ccurl_multi_poll(multi, 60_000) != 0 {
+            sweep()
+            if mailbox.mayFallAsleep(), ccurl_multi_poll(multi, pollTimeout()) != 0 {
                 // Out of memory or descriptors for the poll itself: go on by looking now and then.
                 usleep(10_000)
             }
@@ -128,6 +135,7 @@ final class CurlLoop: @unchecked Sendable {
         }
         transfer.easy = easy
         running[easy.raw] = transfer
+        noteDeadline(of: transfer)
     }
 
     private func collect() {
@@ -139,6 +147,37 @@ final class CurlLoop: @unchecked Sendable {
             easy.conclude(transfer, curlCode: code)
             recycle(easy)
         }
+    }
+
+    /// Ends what is late although libcurl lets it live: libcurl 7.88 does not apply the connect timeout to transfers
+    /// that wait for one of a limited number of connections.
+    private func sweep() {
+        guard let due = nextSweep, case let now = ContinuousClock.now, now >= due else { return }
+        nextSweep = nil
+        for transfer in Array(running.values) {
+            guard now >= transfer.currentDeadline + Self.sweepSlack else {
+                noteDeadline(of: transfer)
+                continue
+            }
+            if let sendBy = transfer.request.sendBy, now >= sendBy, !transfer.mayHaveLeft {
+                stop(transfer, failing: .sendByMissed, "the instant to send by passed before a connection was ready")
+            } else {
+                stop(transfer, failing: .timeout, "no connection, or no response, in time")
+            }
+        }
+    }
+
+    private func noteDeadline(of transfer: Transfer) {
+        let due = transfer.currentDeadline + Self.sweepSlack
+        nextSweep = nextSweep.map { min($0, due) } ?? due
+    }
+
+    private func pollTimeout() -> Int32 {
+        guard let nextSweep else { return 60_000 }
+        let left = ContinuousClock.now.duration(to: nextSweep)
+        guard left > .zero else { return 0 }
+        guard left < .seconds(60) else { return 60_000 }
+        return Int32(left / .milliseconds(1)) + 1
     }
 
     private func stop(_ transfer: Transfer, failing code: CurlError.Code, _ text: String) {
@@ -168,7 +207,8 @@ final class CurlLoop: @unchecked Sendable {
 }
 
 /// The multi handle as other threads may use it.
-// @unchecked: curl_multi_wakeup may be called from any thread (its manual page), and nothing else is done with the pointer.
+// @unchecked: curl_multi_wakeup may be called from any thread (its manual page), and nothing else is done with the
+// pointer.
 private struct WakeHandle: @unchecked Sendable {
     let multi: UnsafeMutableRawPointer
 

@@ -1,5 +1,3 @@
-import Synchronization
-
 /// How other threads talk to the loop's thread.
 final class Mailbox: Sendable {
     /// What arrived since the last look.
@@ -24,7 +22,7 @@ final class Mailbox: Sendable {
         var isEmpty: Bool { submissions.isEmpty && cancellations.isEmpty && phase == .open }
     }
 
-    private let state = Mutex(State())
+    private let state = Lock(State())
 
     /// Called under the lock, so that it never runs after ``close()``: by then what it wakes is gone.
     private let wake: @Sendable () -> Void

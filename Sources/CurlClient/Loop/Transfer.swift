@@ -2,8 +2,8 @@ import CCurl
 import Synchronization
 
 /// One exchange on its way through the loop.
-// @unchecked: `isCancelled` is atomic, `request` and the instants never change, `continuation` is set before the mailbox's
-// lock hands the transfer over to the loop's thread, and all the rest belongs to that thread.
+// @unchecked: `isCancelled` is atomic, `request` and the instants never change, `continuation` is set before the
+// mailbox's lock hands the transfer over to the loop's thread, and all the rest belongs to that thread.
 final class Transfer: @unchecked Sendable {
     typealias Outcome = Result<CurlResponse, CurlError>
 
@@ -31,6 +31,13 @@ final class Transfer: @unchecked Sendable {
     }
 
     var deadline: ContinuousClock.Instant { submitted + request.totalTimeout }
+
+    /// When it has to be over in the state it is in: sent or not.
+    var currentDeadline: ContinuousClock.Instant {
+        guard !mayHaveLeft else { return deadline }
+        let connected = min(submitted + request.connectTimeout, deadline)
+        return request.sendBy.map { min($0, connected) } ?? connected
+    }
 
     func finish(_ outcome: Outcome) {
         continuation?.resume(returning: outcome)

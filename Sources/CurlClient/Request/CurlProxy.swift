@@ -1,9 +1,10 @@
 /// A proxy for one request. Its descriptions never show the credentials.
 ///
-/// Tunnels of HTTP proxies that want credentials are not reused: libcurl 7.88 tells them apart by host and port only, and one
-/// user's request would go through another's tunnel.
+/// Tunnels of HTTP proxies that want credentials are not reused: libcurl 7.88 tells them apart by host and port only,
+/// and one user's request would go through another's tunnel.
 public struct CurlProxy: Sendable, Equatable {
-    /// `http://`, `https://`, `socks5://` (names resolved here) or `socks5h://` (names resolved by the proxy), host, optional port.
+    /// `http://`, `https://`, `socks5://` (names resolved here) or `socks5h://` (names resolved by the proxy), host,
+    /// optional port.
     public let url: String
     public let username: String?
     public let password: String?
@@ -12,7 +13,7 @@ public struct CurlProxy: Sendable, Equatable {
 
     var isSOCKS: Bool { url.lowercased().hasPrefix("socks") }
 
-    /// - Throws: ``CurlError`` with ``CurlError/Code/proxy`` if the scheme is unknown, the host missing, or if there are
+    /// - Throws: ``CurlError`` with ``CurlError/Code/proxy`` for an unknown scheme, no host, or
     ///   credentials in the URL.
     public init(
         url: String, username: String? = nil, password: String? = nil, caFile: String? = nil

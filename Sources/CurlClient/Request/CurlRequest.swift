@@ -5,11 +5,12 @@ public struct CurlRequest: Sendable {
     /// An HTTP token such as `GET` or `POST` (RFC 9110 §9.1). `CONNECT` is refused.
     public var method: String
 
-    /// An absolute http or https URL, without credentials in it. What is not ASCII has to be percent-encoded in path and query.
+    /// An absolute http or https URL, without credentials in it. What is not ASCII has to be percent-encoded in path
+    /// and query.
     public var url: String
 
-    /// Sent in this order. CR, LF and NUL are refused. `Content-Length`, `Transfer-Encoding` and `Expect` are made by the
-    /// client and refused here. There is no `Content-Type` unless it is given.
+    /// Sent in this order. CR, LF and NUL are refused. `Content-Length`, `Transfer-Encoding` and `Expect` are made by
+    /// the client and refused here. There is no `Content-Type` unless it is given.
     public var headers: [(name: String, value: String)]
 
     /// nil = no body. `POST`, `PUT` and `PATCH` then send an empty one.
@@ -36,9 +37,10 @@ public struct CurlRequest: Sendable {
     /// Failing it gives ``CurlError/Code/sendByMissed`` with ``CurlError/unsent``.
     public var sendBy: ContinuousClock.Instant?
 
-    /// Sends the request at most once. Otherwise libcurl sends it again, on its own and whatever the method, if a reused connection
-    /// ends before the first byte of the response, or if an HTTP/2 server refuses the stream. With it, that is an error
-    /// whose ``CurlError/unsent`` is false. For requests that spend something, such as a single-use refresh token.
+    /// Sends the request at most once. Otherwise libcurl sends it again, on its own and whatever the method, if a
+    /// reused connection ends before the first byte of the response, or if an HTTP/2 server refuses the stream. With
+    /// it, that is an error whose ``CurlError/unsent`` is false. For requests that spend something, such as a
+    /// single-use refresh token.
     public var singleSend: Bool
 
     public init(

@@ -3,7 +3,8 @@ public struct CurlResponse: Sendable {
     /// 200…599 as sent by the server.
     public var status: Int
 
-    /// Those of the final response (not of 1xx or redirects), in order, without trailers. Bytes that are no UTF-8 are replaced.
+    /// Those of the final response (not of 1xx or redirects), in order, without trailers. Bytes that are no UTF-8 are
+    /// replaced.
     public var headers: [(name: String, value: String)]
 
     public var body: [UInt8]

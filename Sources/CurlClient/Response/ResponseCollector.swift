@@ -1,6 +1,7 @@
 /// Takes the bytes of a response as libcurl delivers them, within a cap.
 ///
-/// The callbacks of a transfer know only this much of where the bytes go, so that a consumer with back-pressure can take its place.
+/// The callbacks of a transfer know only this much of where the bytes go, so that a consumer with back-pressure can
+/// take its place.
 struct ResponseCollector {
     private(set) var headers: [(name: String, value: String)] = []
     private(set) var body: [UInt8] = []

@@ -7,14 +7,6 @@ import NIOPosix
 import ServiceLifecycle
 import Synchronization
 
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
-
 /// An identity provider with a protected resource, for demonstrations, tests and benchmarks. Never for real accounts.
 ///
 /// | path | does |
@@ -78,14 +70,14 @@ public final class MockProviderServer: Service, Sendable {
                 backlog: 4096),
             eventLoopGroup: MultiThreadedEventLoopGroup.singleton,
             logger: logger,
-            responder: { request, writer, _ in
-                try await Self.respond(to: request, with: endpoints, writer: writer)
+            responder: { request, writer, channel in
+                try await Self.respond(to: request, with: endpoints, writer: writer, on: channel.eventLoop)
             },
             onServerRunning: { channel in
                 listening.open(port: channel.localAddress?.port ?? 0)
             })
+        // A Unix socket's file goes away with its channel.
         try await server.run()
-        if let path = configuration.unixSocket { unlink(path) }
     }
 
     // MARK: Observing and steering
@@ -147,7 +139,8 @@ extension MockProviderServer {
     private struct CloseConnection: Error {}
 
     private static func respond(
-        to request: Request, with endpoints: MockEndpoints, writer: consuming ResponseWriter
+        to request: Request, with endpoints: MockEndpoints, writer: consuming ResponseWriter,
+        on eventLoop: any EventLoop
     ) async throws {
         let reply: MockReply
         if MockEndpoints.takesBody(request) {
@@ -160,7 +153,7 @@ extension MockProviderServer {
         } else {
             reply = endpoints.answer(request, body: ByteBuffer())
         }
-        if reply.hold > .zero { try await wait(reply.hold) }
+        if reply.hold > .zero { try await wait(reply.hold, on: eventLoop) }
 
         var headers = reply.headers
         headers[.contentLength] = String(reply.body.readableBytes)
@@ -179,11 +172,11 @@ extension MockProviderServer {
         }
     }
 
-    /// Holds an answer back. Short holds are just slept: they are the latency of a benchmark. Long ones end with the
-    /// server, so that a hang does not delay a shutdown.
-    private static func wait(_ duration: Duration) async throws {
+    /// Holds an answer back. Short holds are the latency of a benchmark and take the event loop's timer, which costs
+    /// a fraction of a sleeping task. Long ones end with the server, so that a hang does not delay a shutdown.
+    private static func wait(_ duration: Duration, on eventLoop: any EventLoop) async throws {
         if duration < .milliseconds(250) {
-            try await Task.sleep(for: duration)
+            try await eventLoop.scheduleTask(in: TimeAmount(duration)) {}.futureResult.get()
         } else {
             try await cancelWhenGracefulShutdown { try await Task.sleep(for: duration) }
         }

@@ -8,7 +8,7 @@ public struct MockTokenRequest: Sendable {
     }
 
     /// How a client named and proved itself (RFC 6749 §2.3.1).
-    public struct Client: Sendable, Hashable, CustomStringConvertible {
+    public struct Client: Sendable, Hashable {
         public var id: String
         public var secret: String?
 
@@ -16,8 +16,6 @@ public struct MockTokenRequest: Sendable {
             self.id = id
             self.secret = secret
         }
-
-        public var description: String { "client \(id)" }
     }
 
     public let grant: Grant

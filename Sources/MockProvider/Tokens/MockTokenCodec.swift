@@ -5,7 +5,7 @@
 /// attackers: this is a test double.
 struct MockTokenCodec: Sendable {
     /// What a refresh token says.
-    struct Refresh: Equatable {
+    struct Refresh: Hashable {
         var family: UInt32
         var generation: UInt32
     }

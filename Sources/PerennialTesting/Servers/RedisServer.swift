@@ -1,0 +1,218 @@
+import Glibc
+
+/// A real redis-server for a test, in its own temporary directory. Use it through ``withRedisServer(_:_:)``, which always stops it.
+public actor RedisServer {
+    /// How the server is started.
+    public struct Options: Sendable {
+        /// Where it listens.
+        public enum Listener: Sendable {
+            case unixSocket
+            /// A free port on 127.0.0.1.
+            case tcp
+            /// A free port on 127.0.0.1 that speaks TLS only.
+            case tls(requireClientCertificate: Bool)
+        }
+
+        public var listener: Listener
+        /// `requirepass`.
+        public var password: String?
+        /// Directives as in redis.conf, one a line: `appendonly yes`, `user alice on >secret ~* &* +@all`.
+        public var directives: [String]
+
+        public init(_ listener: Listener = .unixSocket, password: String? = nil, directives: [String] = []) {
+            self.listener = listener
+            self.password = password
+            self.directives = directives
+        }
+    }
+
+    public struct StartError: Error, CustomStringConvertible {
+        public let description: String
+    }
+
+    /// Set for a Unix socket.
+    public nonisolated let socketPath: String?
+    /// Set for TCP and TLS. Stays the same over restarts.
+    public nonisolated let port: Int?
+    /// Set for TLS.
+    public nonisolated let certificates: RedisServerCertificates?
+    /// Data, log and sockets; removed by ``stop()``.
+    public nonisolated let directory: String
+
+    private nonisolated let options: Options
+    private var child: ChildProcess?
+    private var starts = 0
+
+    /// `redis://`, `rediss://` or `unix://`, with the password of the options. For TLS the host is `localhost`.
+    public nonisolated var url: String {
+        let login = options.password.map { ":\($0)@" } ?? ""
+        if let socketPath { return "unix://\(login)\(socketPath)" }
+        let port = port.map(String.init) ?? ""
+        return certificates == nil ? "redis://\(login)127.0.0.1:\(port)" : "rediss://\(login)localhost:\(port)"
+    }
+
+    /// Starts a server and waits until it answers.
+    ///
+    /// - Throws: ``StartError`` with the end of the server's log; also where redis-server is not installed.
+    public static func start(_ options: Options = Options()) async throws -> RedisServer {
+        var lastError: any Error = StartError(description: "redis-server was not started")
+        // Another process may take the free port first.
+        for _ in 0..<5 {
+            let server = try RedisServer(options)
+            do {
+                try await server.launch()
+                return server
+            } catch {
+                lastError = error
+                let isPortTaken = await server.log.contains("Address already in use")
+                await server.stop()
+                guard isPortTaken else { break }
+            }
+        }
+        throw lastError
+    }
+
+    private init(_ options: Options) throws {
+        // A socket path has at most 107 bytes, so the directory is kept short.
+        var template = Array("/tmp/prn-redis-XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else { throw StartError(description: "cannot make a temporary directory") }
+        directory = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        self.options = options
+        switch options.listener {
+        case .unixSocket:
+            (socketPath, port, certificates) = ("\(directory)/redis.sock", nil, nil)
+        case .tcp:
+            (socketPath, port, certificates) = (nil, try Self.freePort(), nil)
+        case .tls:
+            (socketPath, port, certificates) = (
+                nil, try Self.freePort(), try RedisServerCertificates(in: directory)
+            )
+        }
+    }
+
+    private var logPath: String { "\(directory)/server-\(starts).log" }
+
+    private var log: String {
+        guard let file = fopen(logPath, "r") else { return "" }
+        defer { fclose(file) }
+        var text: [UInt8] = []
+        var block = [UInt8](repeating: 0, count: 16384)
+        while true {
+            let count = fread(&block, 1, block.count, file)
+            guard count > 0 else { break }
+            text.append(contentsOf: block.prefix(count))
+        }
+        return String(decoding: text, as: UTF8.self)
+    }
+
+    private var configuration: String {
+        var lines = ["dir \(directory)", "daemonize no", "save \"\"", "loglevel notice", "always-show-logo no"]
+        switch options.listener {
+        case .unixSocket:
+            lines += ["port 0", "unixsocket \(socketPath ?? "")", "unixsocketperm 700"]
+        case .tcp:
+            lines += ["bind 127.0.0.1", "port \(port ?? 0)"]
+        case .tls(let requireClientCertificate):
+            lines += ["bind 127.0.0.1", "port 0", "tls-port \(port ?? 0)"]
+            if let certificates {
+                lines += [
+                    "tls-cert-file \(certificates.serverCertificateFile)",
+                    "tls-key-file \(certificates.serverKeyFile)",
+                    "tls-ca-cert-file \(certificates.caFile)",
+                    "tls-auth-clients \(requireClientCertificate ? "yes" : "no")",
+                ]
+            }
+        }
+        if let password = options.password { lines.append("requirepass \(password)") }
+        return (lines + options.directives).joined(separator: "\n") + "\n"
+    }
+
+    /// Starts the process and waits for the log line that says it accepts connections, data loaded.
+    private func launch() async throws {
+        starts += 1
+        try RedisServerCertificates.write(configuration, to: "\(directory)/redis.conf")
+        let child = try ChildProcess("redis-server", ["\(directory)/redis.conf"], output: logPath)
+        self.child = child
+        let deadline = ContinuousClock.now + .seconds(20)
+        while !log.contains("Ready to accept connections") && !log.contains("ready to accept connections at") {
+            guard child.isRunning else { throw StartError(description: "redis-server ended:\n\(log.suffix(2000))") }
+            guard ContinuousClock.now < deadline else {
+                throw StartError(description: "redis-server is not ready after 20 s:\n\(log.suffix(2000))")
+            }
+            try await Task.sleep(for: .milliseconds(5))
+        }
+    }
+
+    /// Ends the server, waits for its end and removes its directory.
+    public func stop() {
+        kill()
+        try? ChildProcess.run("rm", ["-rf", "--", directory])
+    }
+
+    /// SIGKILL, and waits for the end of the process. The data stay.
+    public func kill() {
+        child?.kill(SIGKILL)
+        child?.wait()
+        child = nil
+    }
+
+    /// SIGTERM, and waits for the end of the process: Redis saves what it is told to save. The data stay.
+    public func shutDown() {
+        child?.kill(SIGCONT)
+        child?.kill(SIGTERM)
+        child?.wait()
+        child = nil
+    }
+
+    /// SIGSTOP: connections stay open and nothing answers.
+    public func pause() {
+        child?.kill(SIGSTOP)
+    }
+
+    public func resume() {
+        child?.kill(SIGCONT)
+    }
+
+    /// Starts it again with the same data, address and directives; kills it first where it still runs.
+    public func restart() async throws {
+        kill()
+        if let socketPath { unlink(socketPath) }
+        try await launch()
+    }
+
+    private static func freePort() throws -> Int {
+        let failure = StartError(description: "no free port on 127.0.0.1")
+        let socket = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        guard socket >= 0 else { throw failure }
+        defer { close(socket) }
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        return try withUnsafeMutablePointer(to: &address) { pointer in
+            try pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
+                guard bind(socket, address, length) == 0, getsockname(socket, address, &length) == 0 else {
+                    throw failure
+                }
+            }
+            return Int(UInt16(bigEndian: pointer.pointee.sin_port))
+        }
+    }
+}
+
+/// Runs `body` with a redis-server that has just been started, and stops it whatever happens.
+public func withRedisServer<Result: Sendable>(
+    _ options: RedisServer.Options = .init(),
+    isolation: isolated (any Actor)? = #isolation,
+    _ body: (RedisServer) async throws -> Result
+) async throws -> Result {
+    let server = try await RedisServer.start(options)
+    do {
+        let result = try await body(server)
+        await server.stop()
+        return result
+    } catch {
+        await server.stop()
+        throw error
+    }
+}

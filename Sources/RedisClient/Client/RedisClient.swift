@@ -38,7 +38,7 @@ public final class RedisClient: Sendable, Service {
         let topology = topology ?? SingleNodeTopology(endpoint: configuration.endpoint)
         let factory = ConnectionFactory(
             configuration: configuration, group: eventLoopGroup, topology: topology, counter: counter)
-        let hub = SubscriptionHub(logger: logger)
+        let hub = SubscriptionHub()
         self.configuration = configuration
         self.topology = topology
         self.factory = factory
@@ -186,13 +186,16 @@ public final class RedisClient: Sendable, Service {
 
     private func link(forKey key: String?) throws(RedisError) -> NodeLink {
         let node = try topology.node(forKey: key)
-        return links.withLockedValue { links in
+        let link = links.withLockedValue { links -> NodeLink? in
             if let link = links.byNode[node] { return link }
+            guard !links.isClosed else { return nil }
             let link = NodeLink(node: node, factory: factory, logger: logger)
             links.byNode[node] = link
             linkStart.yield(link)
             return link
         }
+        guard let link else { throw NodeLink.closed }
+        return link
     }
 
     private func connection(

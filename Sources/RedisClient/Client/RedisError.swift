@@ -3,7 +3,8 @@ public struct RedisError: Error, Sendable, CustomStringConvertible {
     /// The kind of failure. New kinds may be added.
     public struct Code: Sendable, Hashable, CustomStringConvertible {
         private enum Kind: String {
-            case unavailable, unknownOutcome, timeout, cancelled, server, protocolViolation, configuration, misuse, closed
+            case unavailable, unknownOutcome, timeout, cancelled, server, protocolViolation, configuration, misuse,
+                closed
         }
         private let kind: Kind
 

@@ -51,7 +51,8 @@ extension RedisTLS {
             return try NIOSSLContext(configuration: configuration)
         } catch {
             throw RedisError(
-                .configuration, "The Redis TLS settings cannot be used; check that certificate and key belong together.",
+                .configuration,
+                "The Redis TLS settings cannot be used; check that certificate and key belong together.",
                 underlying: error)
         }
     }

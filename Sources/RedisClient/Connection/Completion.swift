@@ -25,7 +25,8 @@ final class Completion<Value: Sendable>: Sendable {
     /// Whether this was the first result.
     @discardableResult
     func complete(_ result: Result<Value, RedisError>) -> Bool {
-        let (won, waiter) = state.withLockedValue { state -> (Bool, CheckedContinuation<Result<Value, RedisError>, Never>?) in
+        let (won, waiter) = state.withLockedValue {
+            state -> (Bool, CheckedContinuation<Result<Value, RedisError>, Never>?) in
             guard state.result == nil else { return (false, nil) }
             state.result = result
             defer { state.waiter = nil }

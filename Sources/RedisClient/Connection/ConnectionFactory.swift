@@ -34,7 +34,7 @@ struct ConnectionFactory: Sendable {
 
     private func open(_ endpoint: RedisEndpoint) async throws(RedisError) -> RedisConnection {
         let tls = try configuration.tls.map { tls throws(RedisError) in (context: try tls.makeContext(), tls: tls) }
-        let bootstrap = ClientBootstrap(group: group).connectTimeout(TimeAmount(configuration.connectTimeout))
+        let bootstrap = ClientBootstrap(group: group).connectTimeout(TimeAmount(clamping: configuration.connectTimeout))
         let initialize: @Sendable (any Channel) -> EventLoopFuture<RedisConnection> = { channel in
             channel.eventLoop.makeCompletedFuture {
                 if let tls {
@@ -71,7 +71,7 @@ struct ConnectionFactory: Sendable {
             name = host
         }
         do {
-            return try NIOSSLClientHandler(context: context, serverHostname: name)
+            return try ServerNameCheck.handler(context, name: name)
         } catch {
             throw RedisError(
                 .configuration, "The Redis TLS server name cannot be used; give a host name.", underlying: error)
@@ -106,8 +106,14 @@ struct ConnectionFactory: Sendable {
         }
         for (command, reply) in zip(commands, replies) {
             guard let error = reply.serverError else { continue }
-            try judge(error, of: command)
+            try judge(withoutPassword(error), of: command)
         }
+    }
+
+    /// Some servers and proxies repeat the arguments of what they refuse.
+    private func withoutPassword(_ error: RedisServerError) -> RedisServerError {
+        guard let password = configuration.password, !password.isEmpty else { return error }
+        return RedisServerError(code: error.code, message: error.message.replacing(password, with: "***"))
     }
 
     private func judge(_ error: RedisServerError, of command: RedisCommand) throws(RedisError) {

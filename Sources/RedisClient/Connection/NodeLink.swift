@@ -77,7 +77,7 @@ final class NodeLink: Sendable {
             }
         }
         if let now { return try now.get() }
-        let timer = factory.group.any().scheduleTask(in: TimeAmount(max(patience, .zero))) {
+        let timer = factory.group.any().scheduleTask(in: TimeAmount(clamping: patience)) {
             let why = self.phase
             completion.complete(.failure(Self.unavailable("\(why)")))
             self.forget(completion)
@@ -97,7 +97,7 @@ final class NodeLink: Sendable {
         RedisError(.unavailable, "Redis is away, nothing was sent: \(reason)")
     }
 
-    private static var closed: RedisError {
+    static var closed: RedisError {
         RedisError(.closed, "The Redis client has been shut down; nothing was sent.")
     }
 

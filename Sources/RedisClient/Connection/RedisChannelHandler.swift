@@ -33,8 +33,8 @@ final class RedisChannelHandler: ChannelInboundHandler {
         configuration: RedisConfiguration, counter: CommandCounter, ended: EventLoopPromise<RedisError>
     ) throws(RedisError) {
         decoder = try RESPDecoder(limits: configuration.limits)
-        stallTimeout = TimeAmount(configuration.commandTimeout)
-        pingInterval = TimeAmount(configuration.pingInterval)
+        stallTimeout = TimeAmount(clamping: configuration.commandTimeout)
+        pingInterval = TimeAmount(clamping: configuration.pingInterval)
         self.counter = counter
         self.ended = ended
         queue = ReplyQueue(limits: .init(stallTimeout: stallTimeout, pingInterval: pingInterval), now: .now())
@@ -224,7 +224,8 @@ final class RedisChannelHandler: ChannelInboundHandler {
 
     private var silence: RedisError {
         RedisError(
-            .unavailable, "Redis sent nothing for \(stallTimeout.nanoseconds / 1_000_000) ms; the connection is closed.")
+            .unavailable, "Redis sent nothing for \(stallTimeout.nanoseconds / 1_000_000) ms; the connection is closed."
+        )
     }
 
     private func writePing() {

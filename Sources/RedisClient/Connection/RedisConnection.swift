@@ -50,7 +50,8 @@ final class RedisConnection: Sendable {
         let waiter = Completion<RESPValue>()
         enqueue(
             Submission(
-                bytes: bytes, names: [command.name], waiter: waiter, pipelineOf: nil, timeout: TimeAmount(timeout)))
+                bytes: bytes, names: [command.name], waiter: waiter, pipelineOf: nil,
+                timeout: TimeAmount(clamping: timeout)))
         return try await waiter.value()
     }
 
@@ -63,7 +64,7 @@ final class RedisConnection: Sendable {
         enqueue(
             Submission(
                 bytes: bytes, names: commands.map(\.name), waiter: waiter, pipelineOf: commands.count,
-                timeout: TimeAmount(timeout)))
+                timeout: TimeAmount(clamping: timeout)))
         return try await waiter.value().array ?? []
     }
 
@@ -114,16 +115,10 @@ final class RedisConnection: Sendable {
         channel.eventLoop.execute {
             let submissions = self.outbox.withLockedValue { outbox in
                 outbox.isScheduled = false
-                return exchange(&outbox.submissions, with: [])
+                defer { outbox.submissions = [] }
+                return outbox.submissions
             }
             self.handler.value.submit(submissions)
         }
     }
-}
-
-/// Sets a value and returns the one before.
-private func exchange<Value>(_ value: inout Value, with new: Value) -> Value {
-    let old = value
-    value = new
-    return old
 }

@@ -60,7 +60,9 @@ struct ReplyQueue<Waiter> {
     /// whose replies are handed over together as one array.
     ///
     /// - Returns: The deadline of the call, by which `tick` must run.
-    mutating func sent(_ waiter: Waiter?, pipelineOf replies: Int?, at now: NIODeadline, timeout: TimeAmount) -> NIODeadline {
+    mutating func sent(_ waiter: Waiter?, pipelineOf replies: Int?, at now: NIODeadline, timeout: TimeAmount)
+        -> NIODeadline
+    {
         let entry = Entry(
             waiter: waiter, remaining: replies ?? 1, isPipeline: replies != nil, sentAt: now, timeout: timeout)
         entries.append(entry)

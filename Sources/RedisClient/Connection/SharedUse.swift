@@ -17,7 +17,8 @@ enum SharedUse {
         try checkKind(command)
         guard !transaction.contains(command.name) else {
             throw RedisError(
-                .misuse, "\(command.name) alone would catch the commands of others; send the transaction as a pipeline.")
+                .misuse, "\(command.name) alone would catch the commands of others; send the transaction as a pipeline."
+            )
         }
     }
 

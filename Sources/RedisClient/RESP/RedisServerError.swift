@@ -13,7 +13,9 @@ public struct RedisServerError: Error, Sendable, Hashable, CustomStringConvertib
     /// Splits an error line, without its leading `-`.
     init(line: String) {
         let word = line.prefix { $0 != " " }
-        if !word.isEmpty, word.utf8.allSatisfy({ (0x41...0x5A).contains($0) || (0x30...0x39).contains($0) || $0 == 0x5F }) {
+        if !word.isEmpty,
+            word.utf8.allSatisfy({ (0x41...0x5A).contains($0) || (0x30...0x39).contains($0) || $0 == 0x5F })
+        {
             self.init(code: String(word), message: String(line.dropFirst(word.count).drop { $0 == " " }))
         } else {
             self.init(code: "ERR", message: line)

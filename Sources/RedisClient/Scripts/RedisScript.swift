@@ -12,7 +12,8 @@ public struct RedisScript: Sendable, Hashable {
         self.name = name
         self.source = source
         let digits = Array("0123456789abcdef")
-        sha1 = String(Insecure.SHA1.hash(data: Array(source.utf8)).flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] })
+        sha1 = String(
+            Insecure.SHA1.hash(data: Array(source.utf8)).flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] })
     }
 
     func evalsha(keys: [String], arguments: [any RedisArgument]) -> RedisCommand {

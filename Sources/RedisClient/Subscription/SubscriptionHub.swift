@@ -1,4 +1,3 @@
-import Logging
 import NIOConcurrencyHelpers
 
 /// All subscriptions of the client over one connection, which is opened with the first of them.
@@ -19,11 +18,6 @@ final class SubscriptionHub: Sendable {
     }
 
     private let state = NIOLockedValueBox(State())
-    private let logger: Logger
-
-    init(logger: Logger) {
-        self.logger = logger
-    }
 
     // MARK: subscribers
 

@@ -41,6 +41,8 @@ public enum PutReply: Sendable, Hashable {
     case kept(Generation)
     /// `ifGeneration` does not match; nil when there is no such account.
     case conflict(Generation?)
+    /// The account exists at another provider: remove it first.
+    case otherProvider(ProviderName)
 }
 
 /// What can be changed of an account without touching its credentials.

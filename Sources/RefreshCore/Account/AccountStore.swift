@@ -48,6 +48,7 @@ public struct RefreshClaim: Sendable, Hashable {
 /// The arguments of BEGIN.
 public struct BeginRequest: Sendable, Hashable {
     public var account: AccountID
+    public var provider: ProviderName
     public var demand: RefreshDemand
     public var attempt: AttemptID
     public var origin: InstanceID
@@ -58,10 +59,11 @@ public struct BeginRequest: Sendable, Hashable {
     public var ignoresBackoff: Bool
 
     public init(
-        account: AccountID, demand: RefreshDemand, attempt: AttemptID, origin: InstanceID, lockTTL: Duration,
-        recovering: AttemptID? = nil, ignoresBackoff: Bool = false
+        account: AccountID, provider: ProviderName, demand: RefreshDemand, attempt: AttemptID, origin: InstanceID,
+        lockTTL: Duration, recovering: AttemptID? = nil, ignoresBackoff: Bool = false
     ) {
         self.account = account
+        self.provider = provider
         self.demand = demand
         self.attempt = attempt
         self.origin = origin
@@ -134,10 +136,21 @@ public enum CommitReply: Sendable, Hashable {
 
 /// How an attempt that got no tokens is put to rest.
 public struct SettleRequest: Sendable, Hashable {
+    /// What is known of the refresh token when the attempt ends.
+    public enum Disposition: String, Sendable, Hashable {
+        /// It was not spent: the intent is cleared (after a re-send: the first spend stays unresolved).
+        case released
+        /// The provider refused it for good: the account needs a new log-in, unless an orphan speaks for it (I4).
+        case refused
+        /// Nobody knows: the intent stays.
+        case unresolved
+    }
+
     public var account: AccountID
     public var provider: ProviderName
     public var attempt: AttemptID
     public var generation: Generation
+    public var disposition: Disposition
     public var fault: RefreshFault
     /// From the server's now until the next try.
     public var retryAfter: Duration
@@ -145,13 +158,14 @@ public struct SettleRequest: Sendable, Hashable {
     public var pauseProvider: Duration?
 
     public init(
-        account: AccountID, provider: ProviderName, attempt: AttemptID, generation: Generation, fault: RefreshFault,
-        retryAfter: Duration, pauseProvider: Duration? = nil
+        account: AccountID, provider: ProviderName, attempt: AttemptID, generation: Generation,
+        disposition: Disposition, fault: RefreshFault, retryAfter: Duration, pauseProvider: Duration? = nil
     ) {
         self.account = account
         self.provider = provider
         self.attempt = attempt
         self.generation = generation
+        self.disposition = disposition
         self.fault = fault
         self.retryAfter = retryAfter
         self.pauseProvider = pauseProvider

@@ -56,4 +56,9 @@ public final class ExchangeLimiter: Sendable {
     public func inUse(_ provider: ProviderName) -> Int {
         lanes.withLock { $0[provider]?.inUse ?? 0 }
     }
+
+    /// Those who wait for a slot.
+    public func waiting(_ provider: ProviderName) -> Int {
+        lanes.withLock { lanes in lanes[provider].map { $0.queue.count - $0.head } ?? 0 }
+    }
 }

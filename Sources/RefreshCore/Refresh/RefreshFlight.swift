@@ -77,6 +77,8 @@ struct RefreshFlight {
             case .exchange(let claim, let sendBy, let deadline):
                 step = machine.handle(await exchange(claim, sendBy: sendBy, deadline: deadline), now: now())
             case .commit(let request):
+                // The exchange is over: the provider is free for the next one while this answer is being stored.
+                releaseSlot()
                 step = machine.handle(await commit(request), now: now())
             case .settle(let request):
                 step = machine.handle(await settle(request), now: now())

@@ -144,8 +144,8 @@ public struct RefreshMachine: Sendable {
         state = .beginning
         return .begin(
             BeginRequest(
-                account: account, demand: demand, attempt: attempt, origin: origin, lockTTL: policy.lockTTL,
-                recovering: recovering, ignoresBackoff: ignoresBackoff))
+                account: account, provider: policy.provider, demand: demand, attempt: attempt, origin: origin,
+                lockTTL: policy.lockTTL, recovering: recovering, ignoresBackoff: ignoresBackoff))
     }
 
     private mutating func beginFailed(_ error: StoreError) -> Step {
@@ -296,10 +296,18 @@ public struct RefreshMachine: Sendable {
         let delay = retryAfter ?? pause ?? backoff(claim, now: now)
         let request = SettleRequest(
             account: account, provider: claim.account.provider, attempt: attempt, generation: claim.generation,
-            fault: fault, retryAfter: delay, pauseProvider: pause)
+            disposition: disposition(of: code), fault: fault, retryAfter: delay, pauseProvider: pause)
         let failure = RefreshFailure(code, fault.message, retryAt: code == .reauthRequired ? nil : now.wall + delay)
         state = .settling(request, failure)
         return .settle(request)
+    }
+
+    private func disposition(of code: RefreshFailure.Code) -> SettleRequest.Disposition {
+        switch code {
+        case .reauthRequired: .refused
+        case .outcomeUnknown: .unresolved
+        default: .released
+        }
     }
 
     private mutating func settled(_ reply: SettleReply, failure: RefreshFailure) -> Step {
@@ -380,7 +388,7 @@ public struct RefreshMachine: Sendable {
             : "the answer to a refresh was lost; the refresh token is not sent again before the access token ends"
         let request = SettleRequest(
             account: account, provider: snapshot.provider, attempt: intent.attempt, generation: intent.generation,
-            fault: RefreshFault(kind: kind, message: message), retryAfter: max(delay, policy.backoffBase))
+            disposition: .unresolved, fault: RefreshFault(kind: kind, message: message), retryAfter: max(delay, policy.backoffBase))
         let failure = RefreshFailure(.outcomeUnknown, message, retryAt: now.wall + request.retryAfter)
         state = .settling(request, failure)
         return .settle(request)

@@ -1,11 +1,7 @@
 import Foundation
-import Synchronization
-
-#if canImport(Glibc)
 import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
+
+@testable import CurlClient
 
 /// A TCP server on a free port of 127.0.0.1 that does what its script says, however wrong: one thread per connection.
 final class RawServer: Sendable {
@@ -26,7 +22,7 @@ final class RawServer: Sendable {
 
     let port: UInt16
     private let listener: Int32
-    private let state = Mutex(State())
+    private let state = Lock(State())
 
     var counters: Counters { state.withLock { $0.counters } }
     var url: String { "http://127.0.0.1:\(port)" }
@@ -178,7 +174,9 @@ final class RawConnection {
     func write(_ bytes: [UInt8]) -> Bool {
         var sent = 0
         while sent < bytes.count {
-            let count = bytes[sent...].withUnsafeBytes { send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL.rawValue)) }
+            let count = bytes[sent...].withUnsafeBytes {
+                send(descriptor, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+            }
             guard count > 0 else { return false }
             sent += count
         }

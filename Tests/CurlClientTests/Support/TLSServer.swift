@@ -2,17 +2,14 @@ import Foundation
 
 @testable import CurlClient
 
-/// nginx with TLS and HTTP/2 in a temporary directory, on a free port, with a certificate for `localhost` from an authority of its own.
+/// nginx with TLS and HTTP/2 in a temporary directory, on a free port, with a certificate for `localhost` from an
+/// authority of its own.
 final class TLSServer {
     let port: UInt16
     /// The authority that signed the server's certificate.
     let caFile: String
     private let directory: URL
-    private let process: Process
-
-    struct Failure: Error, CustomStringConvertible {
-        var description: String
-    }
+    private let process: ChildProcess
 
     init() async throws {
         directory = FileManager.default.temporaryDirectory.appendingPathComponent("curl-tls-\(UUID().uuidString)")
@@ -22,13 +19,18 @@ final class TLSServer {
         try Self.makeCertificates(in: directory)
         try Self.configuration(port: port, directory: directory.path)
             .write(to: directory.appendingPathComponent("nginx.conf"), atomically: true, encoding: .utf8)
-        process = try Self.start("nginx", ["-p", directory.path, "-e", "error.log", "-c", "nginx.conf"], in: directory)
-        try await waitUntilUp()
+        process = try ChildProcess(
+            "nginx", ["-p", directory.path, "-e", directory.path + "/error.log", "-c", directory.path + "/nginx.conf"])
+        do {
+            try await waitUntilUp()
+        } catch {
+            stop()
+            throw error
+        }
     }
 
     func stop() {
         process.terminate()
-        process.waitUntilExit()
         try? FileManager.default.removeItem(at: directory)
     }
 
@@ -38,10 +40,10 @@ final class TLSServer {
         while true {
             let request = CurlRequest(url: "https://localhost:\(port)/", tls: CurlTLS(caFile: caFile))
             if (try? await client.execute(request)) != nil { break }
-            guard ContinuousClock.now < deadline, process.isRunning else {
+            guard ContinuousClock.now < deadline else {
                 let log = try? String(contentsOf: directory.appendingPathComponent("error.log"), encoding: .utf8)
                 await client.shutdown()
-                throw Failure(description: "nginx did not start: \(log ?? "no log")")
+                throw ChildProcess.Failure(description: "nginx did not start: \(log ?? "no log")")
             }
             try await Task.sleep(for: .milliseconds(10))
         }
@@ -70,33 +72,22 @@ final class TLSServer {
     private static func makeCertificates(in directory: URL) throws {
         try "subjectAltName=DNS:localhost\n"
             .write(to: directory.appendingPathComponent("san.cnf"), atomically: true, encoding: .utf8)
+        func path(_ name: String) -> String { directory.appendingPathComponent(name).path }
         let key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
         for arguments in [
-            ["req", "-x509"] + key + ["-days", "2", "-subj", "/CN=Test CA", "-keyout", "ca.key", "-out", "ca.pem"],
-            ["req"] + key + ["-subj", "/CN=localhost", "-keyout", "server.key", "-out", "server.csr"],
-            ["x509", "-req", "-in", "server.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial"]
-                + ["-days", "2", "-extfile", "san.cnf", "-out", "server.pem"],
+            ["req", "-x509"] + key + [
+                "-days", "2", "-subj", "/CN=Test CA", "-keyout", path("ca.key"), "-out", path("ca.pem"),
+            ],
+            ["req"] + key + ["-subj", "/CN=localhost", "-keyout", path("server.key"), "-out", path("server.csr")],
+            [
+                "x509", "-req", "-in", path("server.csr"), "-CA", path("ca.pem"), "-CAkey", path("ca.key"),
+                "-CAcreateserial",
+            ]
+                + ["-days", "2", "-extfile", path("san.cnf"), "-out", path("server.pem")],
         ] {
-            let process = try start("openssl", arguments, in: directory)
-            process.waitUntilExit()
-            guard process.terminationStatus == 0 else {
-                throw Failure(description: "openssl \(arguments[0]) failed")
+            guard try ChildProcess("openssl", arguments).wait() else {
+                throw ChildProcess.Failure(description: "openssl \(arguments[0]) failed")
             }
         }
-    }
-
-    private static func start(_ name: String, _ arguments: [String], in directory: URL) throws -> Process {
-        let places = ["/usr/sbin", "/usr/bin", "/usr/local/sbin", "/usr/local/bin", "/sbin", "/bin"]
-        guard let place = places.first(where: { FileManager.default.isExecutableFile(atPath: "\($0)/\(name)") }) else {
-            throw Failure(description: "\(name) has to be installed for this test")
-        }
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "\(place)/\(name)")
-        process.arguments = arguments
-        process.currentDirectoryURL = directory
-        process.standardOutput = FileHandle.nullDevice
-        process.standardError = FileHandle.nullDevice
-        try process.run()
-        return process
     }
 }

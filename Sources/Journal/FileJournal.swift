@@ -1,0 +1,124 @@
+import Dispatch
+import Logging
+import RefreshCore
+import Sealing
+
+/// The journal of an instance on disk.
+///
+/// Entries that arrive while a write is under way share the next one: a thousand refreshes a second need a few hundred
+/// syncs. When nothing is live the file is cut to nothing, so it stays small.
+public actor FileJournal: ResponseJournal {
+    private let codec: JournalEntryCodec
+    private let logger: Logger
+    private let disk: JournalDisk
+    private var live: [AttemptID: JournalEntry] = [:]
+    private var order: [AttemptID] = []
+    private var queued: [(bytes: [UInt8], continuation: CheckedContinuation<JournalError?, Never>?)] = []
+    private var isWriting = false
+    private var failure: JournalError?
+
+    init(file: sending JournalFile, entries: [JournalEntry], ring: KeyRing, logger: Logger) {
+        self.codec = JournalEntryCodec(ring: ring)
+        self.logger = logger
+        self.disk = JournalDisk(file: file)
+        for entry in entries {
+            live[entry.attempt] = entry
+            order.append(entry.attempt)
+        }
+    }
+
+    public func checkWritable() async throws(JournalError) {
+        guard failure != nil else { return }
+        // Try again with nothing at stake: an empty write and a sync tell whether the disk is back.
+        if let error = await write([]) { throw error }
+    }
+
+    public func append(_ entry: JournalEntry) async throws(JournalError) {
+        let record = JournalRecord.response(entry.attempt, sealed: try codec.seal(entry)).encoded
+        if let error = await write(record) { throw error }
+        live[entry.attempt] = entry
+        order.append(entry.attempt)
+    }
+
+    public func release(_ attempt: AttemptID) {
+        guard live.removeValue(forKey: attempt) != nil else { return }
+        if live.isEmpty { order.removeAll(keepingCapacity: true) }
+        queued.append((JournalRecord.released(attempt).encoded, nil))
+        // Rides with the next sync; if there is none, a replay finds the commit already made.
+        if queued.count > 256 { pump() }
+    }
+
+    public func pending() -> [JournalEntry] {
+        if order.count > 2 * live.count + 16 { order.removeAll { live[$0] == nil } }
+        return order.compactMap { live[$0] }
+    }
+
+    /// Writes out what is left. With nothing live the file is removed, if asked to.
+    public func close(removingIfEmpty: Bool) async {
+        _ = await write([])
+        if removingIfEmpty, live.isEmpty { await disk.remove() }
+    }
+
+    private func write(_ bytes: [UInt8]) async -> JournalError? {
+        await withCheckedContinuation { continuation in
+            queued.append((bytes, continuation))
+            pump()
+        }
+    }
+
+    private func pump() {
+        guard !isWriting, !queued.isEmpty else { return }
+        isWriting = true
+        let batch = queued
+        queued = []
+        let bytes = batch.flatMap(\.bytes)
+        // Nothing live and nobody waiting with a new entry: the file may begin anew.
+        let mayReset = live.isEmpty && batch.allSatisfy { $0.continuation == nil || $0.bytes.isEmpty }
+        Task {
+            let error = await disk.write(bytes, resetting: mayReset)
+            finished(batch.compactMap(\.continuation), error)
+        }
+    }
+
+    private func finished(_ continuations: [CheckedContinuation<JournalError?, Never>], _ error: JournalError?) {
+        isWriting = false
+        if let error, failure == nil {
+            logger.critical("\(error.description): no refresh token is spent until it can be written again")
+        } else if error == nil, failure != nil {
+            logger.notice("journal can be written again")
+        }
+        failure = error
+        for continuation in continuations { continuation.resume(returning: error) }
+        pump()
+    }
+}
+
+/// The blocking side of the journal: one serial queue, so that a slow disk holds up no other work.
+private actor JournalDisk {
+    private let queue = DispatchSerialQueue(label: "perennial.journal")
+    private let file: JournalFile
+    /// A file larger than this is begun anew as soon as nothing in it is live.
+    private static let resetSize = 1 << 20
+
+    nonisolated var unownedExecutor: UnownedSerialExecutor { queue.asUnownedSerialExecutor() }
+
+    init(file: sending JournalFile) {
+        self.file = file
+    }
+
+    func write(_ bytes: [UInt8], resetting: Bool) -> JournalError? {
+        do {
+            if resetting, file.size > Self.resetSize {
+                try file.truncate(to: 0)
+            } else {
+                try file.append(bytes)
+            }
+            try file.sync()
+            return nil
+        } catch {
+            return error
+        }
+    }
+
+    func remove() { file.remove() }
+}

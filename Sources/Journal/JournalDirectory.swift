@@ -1,0 +1,107 @@
+import Logging
+import RefreshCore
+import Sealing
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+/// The journals of the instances that share a state directory: `<instance>.journal`, each locked by its process.
+///
+/// An instance is named by its journal. A process that starts takes over a journal which no process holds, and with it
+/// the identity, so that after a crash the origin of an intent comes back; further abandoned ones are read in.
+public struct JournalDirectory {
+    public let path: String
+    private let ring: KeyRing
+    private let logger: Logger
+
+    public init(path: String, ring: KeyRing, logger: Logger) {
+        self.path = path
+        self.ring = ring
+        self.logger = logger
+    }
+
+    /// - Parameter fallbackName: for a journal of one's own where none is free to take over.
+    /// - Throws: ``JournalError`` when the directory or a journal cannot be used; entries that cannot be opened with
+    ///   the keys at hand are an error too, because they may hold the only copy of a token.
+    public func open(fallbackName: String) throws(JournalError) -> (instance: InstanceID, journal: FileJournal) {
+        do {
+            try FileManager.default.createDirectory(
+                atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        } catch {
+            throw JournalError("the journal directory \(path) cannot be made")
+        }
+        for name in try journalNames() {
+            guard let id = try? InstanceID(name), let file = try JournalFile.open(path: filePath(name)) else { continue }
+            return try finish(id, file)
+        }
+        // Another process may have the same name in mind; each gets its own file.
+        for suffix in 0..<1000 {
+            let name = suffix == 0 ? fallbackName : "\(fallbackName)-\(suffix)"
+            guard let id = try? InstanceID(name), let file = try JournalFile.open(path: filePath(name)) else { continue }
+            JournalFile.syncDirectory(path)
+            return try finish(id, file)
+        }
+        throw JournalError("no journal in \(path) is free under the name \(fallbackName)")
+    }
+
+    /// Reads the file, and moves what other abandoned journals hold into it.
+    private func finish(
+        _ id: InstanceID, _ file: sending JournalFile
+    ) throws(JournalError) -> (instance: InstanceID, journal: FileJournal) {
+        var entries = try read(file)
+        for name in try journalNames() where name != id.rawValue {
+            guard let abandoned = try JournalFile.open(path: filePath(name)) else { continue }
+            let found = try read(abandoned)
+            let codec = JournalEntryCodec(ring: ring)
+            for entry in found {
+                try file.append(JournalRecord.response(entry.attempt, sealed: try codec.seal(entry)).encoded)
+            }
+            try file.sync()
+            entries += found
+            abandoned.remove()
+        }
+        if !entries.isEmpty {
+            logger.notice("the journal holds \(entries.count) token responses that are not known to be stored")
+        }
+        return (id, FileJournal(file: file, entries: entries, ring: ring, logger: logger))
+    }
+
+    private static let suffix = ".journal"
+
+    private func filePath(_ name: String) -> String { "\(path)/\(name)\(Self.suffix)" }
+
+    private func journalNames() throws(JournalError) -> [String] {
+        guard let names = try? FileManager.default.contentsOfDirectory(atPath: path) else {
+            throw JournalError("the journal directory \(path) cannot be read")
+        }
+        return names.filter { $0.hasSuffix(Self.suffix) }.map { String($0.dropLast(Self.suffix.count)) }.sorted()
+    }
+
+    /// The live entries of a file; a record that a crash cut short is cut off, because its writer never went on.
+    private func read(_ file: JournalFile) throws(JournalError) -> [JournalEntry] {
+        let bytes = try file.readAll()
+        let (records, consumed) = JournalRecord.decode(bytes)
+        if consumed < bytes.count {
+            logger.warning("journal \(file.path): \(bytes.count - consumed) bytes at its end are no whole record, cut off")
+            try file.truncate(to: consumed)
+        }
+        let codec = JournalEntryCodec(ring: ring)
+        var live: [AttemptID: [UInt8]] = [:]
+        var order: [AttemptID] = []
+        for record in records {
+            switch record {
+            case .response(let attempt, let sealed):
+                if live.updateValue(sealed, forKey: attempt) == nil { order.append(attempt) }
+            case .released(let attempt): live[attempt] = nil
+            }
+        }
+        var entries: [JournalEntry] = []
+        for attempt in order {
+            if let sealed = live[attempt] { entries.append(try codec.open(sealed, attempt: attempt)) }
+        }
+        return entries
+    }
+}

@@ -1,0 +1,73 @@
+import RefreshCore
+
+/// The body of `PUT /v1/accounts/{id}`.
+struct AccountBody {
+    static let fields = ["provider", "name", "refresh_token", "access_token", "expires_at"]
+
+    var provider: ProviderName
+    var name: String?
+    var credentials: Credentials
+
+    /// - Throws: ``Problem`` (400) naming the field that is missing, unknown or not acceptable.
+    init(_ bytes: [UInt8]) throws(Problem) {
+        var fields = try JSONFields(bytes)
+        guard let providerText = try fields.string("provider") else {
+            throw Problem(.malformedBody, "provider is missing")
+        }
+        guard let refreshToken = try fields.string("refresh_token") else {
+            throw Problem(.malformedBody, "refresh_token is missing")
+        }
+        let accessToken = try fields.string("access_token")
+        name = try fields.string("name")
+        let expiresAt = try Self.time(fields.take("expires_at"))
+        try fields.finish(allowed: Self.fields)
+        do {
+            provider = try ProviderName(providerText)
+        } catch {
+            throw Problem(.invalidAccount, error.description)
+        }
+        credentials = Credentials(
+            refreshToken: Secret(refreshToken), accessToken: accessToken.map { Secret($0) }, expiresAt: expiresAt)
+    }
+
+    /// RFC 3339 or seconds since 1970.
+    private static func time(_ value: JSONValue?) throws(Problem) -> WallTime? {
+        let seconds: Double
+        switch value {
+        case .none: return nil
+        case .string(let text):
+            guard let time = Timestamp.parse(text) else {
+                throw Problem(
+                    .malformedBody,
+                    "expires_at has to be a time like 2026-01-31T12:00:00Z (RFC 3339) or seconds since 1970")
+            }
+            return time
+        case .integer(let whole): seconds = Double(whole)
+        case .number(let number): seconds = number
+        case .some(let other):
+            throw Problem(.malformedBody, "expires_at has to be a time or seconds since 1970, not \(other.kind)")
+        }
+        guard seconds >= 0, seconds < 1e11 else {
+            throw Problem(
+                .malformedBody, "expires_at is out of range: seconds since 1970 are wanted, not milliseconds")
+        }
+        return WallTime(seconds: seconds)
+    }
+}
+
+/// The body of `PATCH /v1/accounts/{id}`.
+struct AccountPatch {
+    var name: String?
+    var enabled: Bool?
+
+    /// - Throws: ``Problem`` (400) naming the field that is unknown or not acceptable.
+    init(_ bytes: [UInt8]) throws(Problem) {
+        var fields = try JSONFields(bytes)
+        name = try fields.string("name")
+        enabled = try fields.bool("enabled")
+        try fields.finish(allowed: ["name", "enabled"])
+        guard name != nil || enabled != nil else {
+            throw Problem(.malformedBody, "nothing to change: give name or enabled")
+        }
+    }
+}

@@ -1,0 +1,100 @@
+import RefreshCore
+
+/// An account as the API shows it: everything but its tokens.
+enum AccountDocument {
+    static func render(_ account: AccountSnapshot) -> [UInt8] {
+        var writer = JSONWriter(capacity: 640)
+        write(account, to: &writer)
+        return writer.bytes
+    }
+
+    static func render(_ page: AccountPage) -> [UInt8] {
+        var writer = JSONWriter(capacity: 640 * page.accounts.count + 64)
+        writer.object { writer in
+            writer.key("accounts")
+            writer.array(page.accounts) { write($1, to: &$0) }
+            writer.key("next")
+            if let next = page.next { writer.string(next.rawValue) } else { writer.null() }
+        }
+        return writer.bytes
+    }
+
+    /// What is known of an account right after it was stored, if it cannot be read back.
+    static func render(_ put: AccountPut, generation: Generation) -> [UInt8] {
+        var writer = JSONWriter()
+        writer.object { writer in
+            writer.key("id")
+            writer.string(put.id.rawValue)
+            writer.key("provider")
+            writer.string(put.provider.rawValue)
+            writer.key("generation")
+            writer.integer(generation.rawValue)
+        }
+        return writer.bytes
+    }
+
+    private static func write(_ account: AccountSnapshot, to writer: inout JSONWriter) {
+        writer.object { writer in
+            writer.key("id")
+            writer.string(account.id.rawValue)
+            writer.key("provider")
+            writer.string(account.provider.rawValue)
+            writer.key("name")
+            writer.string(account.name)
+            writer.key("enabled")
+            writer.bool(account.enabled)
+            writer.key("status")
+            writer.string(account.shownStatus.rawValue)
+            writer.key("generation")
+            writer.integer(account.generation.rawValue)
+            writer.key("has_access_token")
+            writer.bool(account.accessToken?.isEmpty == false)
+            writer.key("token_type")
+            writer.string(account.tokenType)
+            writer.key("expires_at")
+            writer.time(Timestamp(account.expiresAt))
+            writer.key("obtained_at")
+            writer.time(Timestamp(account.obtainedAt))
+            writer.key("created_at")
+            writer.time(Timestamp(account.createdAt))
+            writer.key("updated_at")
+            writer.time(Timestamp(account.updatedAt))
+            writer.key("due_at")
+            writer.time(Timestamp(account.dueAt))
+            writer.key("failures")
+            writer.integer(Int64(account.failures))
+            writer.key("next_attempt_at")
+            writer.time(Timestamp(account.nextAttemptAt))
+            writer.key("last_fault")
+            write(account.lastFault, to: &writer)
+            writer.key("intent")
+            write(account.intent, to: &writer)
+        }
+    }
+
+    private static func write(_ fault: RefreshFault?, to writer: inout JSONWriter) {
+        guard let fault else { return writer.null() }
+        writer.object { writer in
+            writer.key("kind")
+            writer.string(fault.kind.rawValue)
+            writer.key("message")
+            writer.string(fault.message)
+        }
+    }
+
+    private static func write(_ intent: RefreshIntent?, to writer: inout JSONWriter) {
+        guard let intent else { return writer.null() }
+        writer.object { writer in
+            writer.key("state")
+            writer.string(intent.state.rawValue)
+            writer.key("generation")
+            writer.integer(intent.generation.rawValue)
+            writer.key("origin")
+            writer.string(intent.origin.rawValue)
+            writer.key("at")
+            writer.time(Timestamp(intent.at))
+            writer.key("resends")
+            writer.integer(Int64(intent.resends))
+        }
+    }
+}

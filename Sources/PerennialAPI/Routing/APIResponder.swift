@@ -1,0 +1,147 @@
+import HTTPTypes
+import HummingbirdCore
+import Logging
+import NIOCore
+import RefreshCore
+
+/// Answers every request that the warm path did not: finds the route, checks the caller, and turns what is thrown
+/// into problem documents.
+struct APIResponder: Sendable {
+    let backend: APIBackend
+    let gatekeeper: Gatekeeper
+    let isLocalSocket: Bool
+    let logger: Logger
+
+    func respond(_ request: Request, _ writer: consuming ResponseWriter) async throws {
+        let response = await answer(request)
+        if request.method == .head {
+            // The length stays that of the body a GET would get (RFC 9110 §9.3.2).
+            try await writer.writeResponse(response.head)
+        } else {
+            try await writer.write(response: response.head, body: response.body)
+        }
+    }
+
+    func answer(_ request: Request) async -> Response {
+        let target = request.head.path ?? "/"
+        let parts = target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
+        let path = parts.first ?? ""
+        var response: Response
+        do {
+            let answer = try await perform(request, path: path, query: parts.count > 1 ? parts[1] : nil)
+            response = render(answer)
+        } catch {
+            response = render(error, path: path)
+        }
+        if response.status.kind != .successful, response.status != .notModified {
+            response.headers[.cacheControl] = "no-store"
+        }
+        // Never the query nor a header: both can hold what nobody should read.
+        logger.debug(
+            "request",
+            metadata: [
+                "method": "\(request.method.rawValue)", "path": "\(path)", "status": "\(response.status.code)",
+            ])
+        return response
+    }
+
+    private func perform(_ request: Request, path: Substring, query: Substring?) async throws(Problem) -> APIAnswer {
+        guard let route = Route(path: path) else {
+            throw Problem(.notFound, "there is nothing at this path: see /v1/accounts, /v1/instances, /livez, /readyz")
+        }
+        guard let method = route.methods.first(where: { $0.method == request.method }) else {
+            let allowed = route.methods.map(\.method.rawValue).joined(separator: ", ")
+            var problem = Problem(.methodNotAllowed, "allowed here: \(allowed)")
+            problem.headers = [.init(name: "Allow", value: allowed)]
+            throw problem
+        }
+        let evidence = evidence(of: request)
+        if let scope = method.scope { try gatekeeper.admit(evidence, needing: scope) }
+        let api = APIRequest(request: request, route: route, path: path, query: query)
+        switch route.place {
+        case .accounts: return try await AccountRoutes(backend: backend).list(api)
+        case .account: return try await account(api)
+        case .token: return try await TokenRoutes(backend: backend).token(api)
+        case .refresh: return try await TokenRoutes(backend: backend).refresh(api)
+        case .pause: return try await AccountRoutes(backend: backend).setEnabled(false, api)
+        case .resume: return try await AccountRoutes(backend: backend).setEnabled(true, api)
+        case .instances: return try await FleetRoutes(backend: backend).list(api)
+        case .livez: return FleetRoutes(backend: backend).alive()
+        case .readyz:
+            let isKnown = (try? gatekeeper.admit(evidence, needing: .read)) != nil
+            return await FleetRoutes(backend: backend).ready(inDetail: isKnown)
+        }
+    }
+
+    private func account(_ api: APIRequest) async throws(Problem) -> APIAnswer {
+        let routes = AccountRoutes(backend: backend)
+        switch api.method {
+        case .put: return try await routes.put(api)
+        case .patch: return try await routes.patch(api)
+        case .delete: return try await routes.delete(api)
+        default: return try await routes.show(api)
+        }
+    }
+
+    private func evidence(of request: Request) -> CallerEvidence {
+        let headers = request.headers
+        return CallerEvidence(
+            host: request.head.authority.map { $0[...] }, origin: headers[.origin].map { $0[...] },
+            authorization: headers[.authorization].map { $0[...] }, key: headers[.perennialKey].map { $0[...] },
+            isLocalSocket: isLocalSocket)
+    }
+
+    /// The order of the headers is that of the warm path.
+    private func render(_ answer: APIAnswer) -> Response {
+        var headers = HTTPFields()
+        if answer.body != nil { headers[.contentType] = "application/json" }
+        headers[.cacheControl] = answer.isSecret ? "no-store" : "no-cache"
+        if let etag = answer.etag { headers[.eTag] = etag.description }
+        if let location = answer.location { headers[.location] = location }
+        headers[.date] = HTTPDate.text(at: backend.time.wall())
+        // A 304 or 204 has no body and says nothing of its length (RFC 9110 §8.6).
+        if answer.status == .noContent || answer.status == .notModified {
+            var response = Response(status: answer.status, headers: headers)
+            response.headers[.contentLength] = nil
+            return response
+        }
+        return Response(
+            status: answer.status, headers: headers, body: ResponseBody(byteBuffer: ByteBuffer(bytes: answer.body ?? [])))
+    }
+
+    private func render(_ problem: Problem, path: Substring) -> Response {
+        let now = backend.time.wall()
+        var headers = HTTPFields()
+        headers[.contentType] = "application/problem+json"
+        headers[.date] = HTTPDate.text(at: now)
+        if let seconds = problem.retryAfter(now: now) { headers[.retryAfter] = String(seconds) }
+        for header in problem.headers {
+            if let name = HTTPField.Name(header.name) { headers[name] = header.value }
+        }
+        if let generation = problem.generation, problem.code == .preconditionFailed {
+            headers[.eTag] = EntityTag(generation).description
+        }
+        return Response(
+            status: HTTPResponse.Status(code: problem.status), headers: headers,
+            body: ResponseBody(byteBuffer: ByteBuffer(bytes: problem.body(instance: String(path)))))
+    }
+}
+
+extension HTTPField.Name {
+    static let perennialKey = known("X-Perennial-Key")
+    static let refusedGeneration = known("X-Perennial-Refused-Generation")
+
+    private static func known(_ name: String) -> HTTPField.Name {
+        guard let field = HTTPField.Name(name) else { preconditionFailure("\(name) is not a header name") }
+        return field
+    }
+}
+
+/// The Date header (RFC 9110 §6.6.1).
+enum HTTPDate {
+    static func text(at time: WallTime) -> String {
+        var bytes: [UInt8] = []
+        Timestamp(time).appendHTTPDate(to: &bytes)
+        return String(decoding: bytes, as: UTF8.self)
+    }
+}

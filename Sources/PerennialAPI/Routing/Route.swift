@@ -1,0 +1,64 @@
+import HTTPTypes
+import RefreshCore
+
+/// The places of the API, and what each of their methods needs.
+struct Route: Sendable, Hashable {
+    enum Place: Sendable, Hashable {
+        case accounts
+        case account, token, refresh, pause, resume
+        case instances, livez, readyz
+    }
+
+    let place: Place
+    /// The id as it stands in the path, percent-encoded.
+    let rawID: Substring
+
+    /// Nil for a path that leads nowhere.
+    ///
+    /// - Parameter path: without the query.
+    init?(path: Substring) {
+        var parts = path.split(separator: "/", omittingEmptySubsequences: false)[...]
+        guard parts.popFirst() == "" else { return nil }
+        rawID = parts.count >= 3 ? parts[parts.startIndex + 2] : ""
+        switch (parts.count, parts.first, parts.dropFirst().first) {
+        case (1, "livez", _): place = .livez
+        case (1, "readyz", _): place = .readyz
+        case (2, "v1", "accounts"): place = .accounts
+        case (2, "v1", "instances"): place = .instances
+        case (3, "v1", "accounts"): place = .account
+        case (4, "v1", "accounts"):
+            switch parts.last {
+            case "token": place = .token
+            case "refresh": place = .refresh
+            case "pause": place = .pause
+            case "resume": place = .resume
+            default: return nil
+            }
+        default: return nil
+        }
+        if parts.count >= 3, rawID.isEmpty { return nil }
+    }
+
+    /// The methods that work here, each with the scope it needs; nil is "no key needed".
+    var methods: [(method: HTTPRequest.Method, scope: Scope?)] {
+        switch place {
+        case .livez, .readyz: [(.get, nil), (.head, nil)]
+        case .accounts, .instances, .token: [(.get, .read), (.head, .read)]
+        case .account: [(.get, .read), (.head, .read), (.put, .admin), (.patch, .admin), (.delete, .admin)]
+        case .refresh: [(.post, .refresh)]
+        case .pause, .resume: [(.post, .admin)]
+        }
+    }
+
+    /// - Throws: ``Problem`` (400) unless the path holds an acceptable account id.
+    func accountID() throws(Problem) -> AccountID {
+        guard let text = Hexadecimal.decodePercent(rawID) else {
+            throw Problem(.invalidAccountID, "the account id in the path is not percent-encoded UTF-8")
+        }
+        do {
+            return try AccountID(text)
+        } catch {
+            throw Problem(.invalidAccountID, error.description)
+        }
+    }
+}

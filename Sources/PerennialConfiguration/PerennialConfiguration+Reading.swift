@@ -1,0 +1,266 @@
+public import ConfigurationFile
+import Providers
+import RefreshCore
+
+extension PerennialConfiguration {
+    /// Reads one YAML file (or none), with the environment over it and the command line over both.
+    ///
+    /// Keys of the file: `listen`, `state_dir`, `redis` (`url, username, password, password_file, ca_file,
+    /// certificate_file, key_file, server_name, prefix, command_timeout`), `sealing.key_file`, `auth.keys_file`, `refresh`
+    /// (`proactive, interval, window, max_concurrent, fallback_reread`), `lease.ttl`, `log` (`level, format`) and `providers`.
+    ///
+    /// Variables: `REDIS_URL`, `ENABLE_PROACTIVE_TOKEN_REFRESH` or `PERENNIAL_PROACTIVE`, `TOKEN_REFRESH_INTERVAL` and
+    /// `TOKEN_REFRESH_WINDOW` (whole minutes), `PERENNIAL_LISTEN` (separated by commas), `PERENNIAL_STATE_DIR`,
+    /// `PERENNIAL_REDIS_PASSWORD[_FILE]`, `PERENNIAL_SEALING_KEY[_FILE]`, `PERENNIAL_AUTH_KEYS_FILE`,
+    /// `PERENNIAL_LOG_LEVEL`, `PERENNIAL_LOG_FORMAT`.
+    ///
+    /// - Throws: ``ConfigurationError`` with everything that is wrong, each with its key and line, variable or option.
+    public static func load(
+        file: String?, environment: [String: String], overrides: ConfigurationOverrides = ConfigurationOverrides()
+    ) throws(ConfigurationError) -> PerennialConfiguration {
+        let document: ConfigurationDocument
+        if let file {
+            document = try ConfigurationDocument(contentsOf: file)
+        } else {
+            document = try ConfigurationDocument([], file: "")
+        }
+        return try read(document, environment: environment, overrides: overrides)
+    }
+
+    /// The same from a text; `file` is what messages call it.
+    public static func parse(
+        _ yaml: String, file: String = "perennial.yaml", environment: [String: String] = [:],
+        overrides: ConfigurationOverrides = ConfigurationOverrides()
+    ) throws(ConfigurationError) -> PerennialConfiguration {
+        let document = try ConfigurationDocument(Array(yaml.utf8), file: file)
+        return try read(document, environment: environment, overrides: overrides)
+    }
+
+    private static func read(
+        _ document: ConfigurationDocument, environment: [String: String], overrides: ConfigurationOverrides
+    ) throws(ConfigurationError) -> PerennialConfiguration {
+        let issues = ConfigurationIssues()
+        let variables = EnvironmentReader(environment: environment, issues: issues)
+        let configuration = document.read(environment: environment, issues: issues) { top in
+            ConfigurationReading(top: top, variables: variables, overrides: overrides, issues: issues).configuration()
+        }
+        try issues.throwIfAny()
+        return configuration
+    }
+}
+
+/// One pass over file, environment and options; what is wrong goes to `issues`.
+private struct ConfigurationReading {
+    let top: ConfigurationSection
+    let variables: EnvironmentReader
+    let overrides: ConfigurationOverrides
+    let issues: ConfigurationIssues
+
+    func configuration() -> PerennialConfiguration {
+        var configuration = PerennialConfiguration(stateDirectory: stateDirectory())
+        if let listen = listen() { configuration.listen = listen }
+        configuration.redis = redis()
+        configuration.sealing = sealing()
+        let keysFile = top.section("auth") { $0.string("keys_file") } ?? nil
+        configuration.authKeysFile = variables.text("PERENNIAL_AUTH_KEYS_FILE") ?? keysFile
+        configuration.refresh = refresh()
+        let ttl = top.section("lease") { $0.duration("ttl", in: .milliseconds(500) ... .seconds(600)) } ?? nil
+        configuration.leaseTTL = ttl ?? configuration.leaseTTL
+        let log = top.section("log") { log in
+            (level: log.choice("level", of: LogLevel.self), format: log.choice("format", of: LogFormat.self))
+        }
+        let level = variables.choice("PERENNIAL_LOG_LEVEL", of: LogLevel.self)
+        let format = variables.choice("PERENNIAL_LOG_FORMAT", of: LogFormat.self)
+        configuration.logLevel = overrides.logLevel ?? level ?? log?.level ?? configuration.logLevel
+        configuration.logFormat = overrides.logFormat ?? format ?? log?.format ?? configuration.logFormat
+        let window = configuration.refresh.window
+        configuration.providers =
+            top.section("providers") { ProviderCatalog.read($0, defaultWindow: window) } ?? ProviderCatalog()
+        return configuration
+    }
+
+    // MARK: Places
+
+    /// Nil for the default.
+    private func listen() -> [ListenAddress]? {
+        let written = top.oneOrMany("listen")
+        if !overrides.listen.isEmpty {
+            return addresses(overrides.listen, at: .flag("--listen"))
+        }
+        if let variable = variables.text("PERENNIAL_LISTEN") {
+            let texts = variable.split(separator: ",").map { String($0.drop { $0 == " " }) }
+            return addresses(texts, at: .environment("PERENNIAL_LISTEN"))
+        }
+        guard let written else { return nil }
+        return addresses(written, at: top.origin(of: "listen"), key: "listen")
+    }
+
+    private func addresses(
+        _ texts: [String], at origin: ConfigurationIssue.Origin, key: String = ""
+    ) -> [ListenAddress]? {
+        if texts.isEmpty {
+            issues.report(ConfigurationIssue(.invalidValue, at: origin, key: key, "needs at least one address"))
+        }
+        var addresses: [ListenAddress] = []
+        for text in texts {
+            do {
+                let address = try ListenAddress(text)
+                if addresses.contains(address) {
+                    issues.report(ConfigurationIssue(.duplicateKey, at: origin, key: key, "names \(address) twice"))
+                }
+                addresses.append(address)
+            } catch {
+                issues.report(ConfigurationIssue(.invalidValue, at: origin, key: key, error.description))
+            }
+        }
+        return addresses
+    }
+
+    private func stateDirectory() -> String {
+        let written = top.string("state_dir")
+        if let path = overrides.stateDirectory ?? variables.text("PERENNIAL_STATE_DIR") ?? written { return path }
+        // The XDG base directory specification: a relative path counts as unset.
+        if let state = variables.text("XDG_STATE_HOME"), state.hasPrefix("/") { return "\(state)/perennial" }
+        if let home = variables.text("HOME") { return "\(home)/.local/state/perennial" }
+        if !top.contains("state_dir") {
+            issues.report(
+                ConfigurationIssue(
+                    .missing, at: top.origin, key: "state_dir",
+                    "is needed where neither HOME nor XDG_STATE_HOME is set; or set PERENNIAL_STATE_DIR"))
+        }
+        return ""
+    }
+
+    // MARK: Redis
+
+    private func redis() -> RedisSettings {
+        let password = variables.secret("PERENNIAL_REDIS_PASSWORD")
+        let url = redisURLVariable()
+        var settings = top.section("redis") { redis(in: $0, url: url, password: password) } ?? RedisSettings()
+        settings.url = url ?? settings.url
+        settings.password = password ?? settings.password
+        return settings
+    }
+
+    private func redisURLVariable() -> Secret? {
+        guard let text = variables.text("REDIS_URL") else { return nil }
+        if let reason = Self.reasonAgainstRedisURL(text) { variables.report("REDIS_URL", reason) }
+        return Secret(text)
+    }
+
+    private func redis(in section: ConfigurationSection, url: Secret?, password: Secret?) -> RedisSettings {
+        var settings = RedisSettings()
+        if let text = section.string("url", secret: true) {
+            if let reason = Self.reasonAgainstRedisURL(text) { section.report(.invalidValue, "url", reason) }
+            settings.url = Secret(text)
+        }
+        settings.username = section.string("username")
+        settings.password = filePassword(section, overridden: password != nil)
+        settings.caFile = section.string("ca_file")
+        settings.certificateFile = section.string("certificate_file")
+        settings.keyFile = section.string("key_file")
+        settings.serverName = section.string("server_name")
+        if let prefix = section.string("prefix") {
+            if Self.isPrefix(prefix) {
+                settings.prefix = prefix
+            } else {
+                section.report(
+                    .invalidValue, "prefix", "has to be 1 to 64 characters out of letters, digits and . _ - :")
+            }
+        }
+        settings.commandTimeout =
+            section.duration("command_timeout", in: .milliseconds(50) ... .seconds(300)) ?? settings.commandTimeout
+        for (one, other) in [("certificate_file", "key_file"), ("key_file", "certificate_file")]
+        where section.contains(one) && !section.contains(other) {
+            section.report(.contradiction, one, "needs \(other) as well")
+        }
+        if url == nil, !section.contains("url") {
+            let needsURL = [
+                "username", "password", "password_file", "ca_file", "certificate_file", "key_file", "server_name",
+            ]
+            for key in needsURL where section.contains(key) {
+                section.report(.contradiction, key, "is of no use without url: set redis.url or REDIS_URL")
+            }
+        }
+        return settings
+    }
+
+    private func filePassword(_ section: ConfigurationSection, overridden: Bool) -> Secret? {
+        let value = section.string("password", secret: true)
+        let file = section.string("password_file")
+        if section.contains("password"), section.contains("password_file") {
+            section.report(.contradiction, "password_file", "give either password or password_file, not both")
+            return nil
+        }
+        guard let file, !overridden else { return value.map { Secret($0) } }
+        do {
+            return Secret(try BoundedFile.readSecret(file))
+        } catch {
+            section.report(.unreadable, "password_file", error.description)
+            return nil
+        }
+    }
+
+    /// Never repeats the URL, which may hold a password.
+    private static func reasonAgainstRedisURL(_ text: String) -> String? {
+        guard ["redis://", "rediss://", "unix://"].contains(where: { text.lowercased().hasPrefix($0) }) else {
+            return "has to begin with redis://, rediss:// or unix://"
+        }
+        guard text.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F }) else {
+            return "holds a blank or a control character: percent-encode it"
+        }
+        return text.hasSuffix("://") ? "names no server" : nil
+    }
+
+    private static func isPrefix(_ text: String) -> Bool {
+        (1...64).contains(text.utf8.count)
+            && text.utf8.allSatisfy { byte in
+                (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
+                    || Array("._-:".utf8).contains(byte)
+            }
+    }
+
+    // MARK: Keys and times
+
+    private func sealing() -> SealingSource? {
+        let written = top.section("sealing") { $0.string("key_file") } ?? nil
+        if let file = variables.text("PERENNIAL_SEALING_KEY_FILE") {
+            if variables.text("PERENNIAL_SEALING_KEY") != nil {
+                variables.report(
+                    "PERENNIAL_SEALING_KEY_FILE", "PERENNIAL_SEALING_KEY is set as well: set only one of them",
+                    .contradiction)
+            }
+            return .file(file)
+        }
+        if let key = variables.text("PERENNIAL_SEALING_KEY") { return .key(Secret(key)) }
+        return written.map { .file($0) }
+    }
+
+    private func refresh() -> RefreshSettings {
+        var settings =
+            top.section("refresh") { section in
+                var settings = RefreshSettings()
+                settings.proactive = section.bool("proactive") ?? settings.proactive
+                settings.interval =
+                    section.duration("interval", in: .seconds(1) ... .seconds(86_400)) ?? settings.interval
+                settings.window =
+                    section.duration("window", in: .seconds(1) ... .seconds(7 * 86_400)) ?? settings.window
+                settings.maxConcurrent = section.int("max_concurrent", in: 1...100_000) ?? settings.maxConcurrent
+                settings.fallbackReread =
+                    section.duration("fallback_reread", in: .milliseconds(10) ... .seconds(60))
+                    ?? settings.fallbackReread
+                return settings
+            } ?? RefreshSettings()
+        let seed = variables.bool("ENABLE_PROACTIVE_TOKEN_REFRESH")
+        let own = variables.bool("PERENNIAL_PROACTIVE")
+        if let seed, let own, seed != own {
+            variables.report(
+                "PERENNIAL_PROACTIVE", "says the opposite of ENABLE_PROACTIVE_TOKEN_REFRESH: set only one of them",
+                .contradiction)
+        }
+        settings.proactive = overrides.proactive ?? own ?? seed ?? settings.proactive
+        settings.interval = variables.minutes("TOKEN_REFRESH_INTERVAL", atMost: 1440) ?? settings.interval
+        settings.window = variables.minutes("TOKEN_REFRESH_WINDOW", atMost: 7 * 1440) ?? settings.window
+        return settings
+    }
+}

@@ -1,0 +1,70 @@
+/// The parts of an http or https URL that decide whether a secret may be sent there.
+struct EndpointURL {
+    let text: String
+    let scheme: String
+    /// Without brackets and port, in lower case.
+    let host: String
+
+    /// Why a URL is not acceptable. The URL itself is not repeated: it may hold a key.
+    struct Refusal: Error, CustomStringConvertible {
+        let description: String
+    }
+
+    init(_ text: String) throws(Refusal) {
+        guard text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
+            throw Refusal(description: "holds a blank, a control or a non-ASCII character: percent-encode it")
+        }
+        guard let separator = text.firstRange(of: "://") else {
+            throw Refusal(description: "is not an absolute URL: write https://HOST/PATH")
+        }
+        scheme = text[..<separator.lowerBound].lowercased()
+        guard scheme == "https" || scheme == "http" else {
+            throw Refusal(description: "has to begin with https://")
+        }
+        let rest = text[separator.upperBound...]
+        let authority = rest.prefix { !"/?#\\".contains($0) }
+        guard !authority.contains("@") else {
+            throw Refusal(description: "holds credentials: use client_id and client_secret instead")
+        }
+        guard !rest.contains("#") else { throw Refusal(description: "holds a fragment (#…)") }
+        guard !rest.contains("\\") else { throw Refusal(description: "holds a backslash") }
+
+        let port: Substring
+        if authority.first == "[" {
+            guard let end = authority.firstIndex(of: "]") else {
+                throw Refusal(description: "has an IPv6 address without its ]")
+            }
+            host = authority[..<end].dropFirst().lowercased()
+            let after = authority[end...].dropFirst()
+            guard after.isEmpty || after.first == ":" else {
+                throw Refusal(description: "has something other than a port after its host")
+            }
+            port = after.dropFirst()
+        } else {
+            let parts = authority.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+            host = parts.first.map { $0.lowercased() } ?? ""
+            port = parts.count == 2 ? parts[1] : ""
+        }
+        guard !host.isEmpty else { throw Refusal(description: "has no host") }
+        guard port.isEmpty || (port.utf8.allSatisfy { (0x30...0x39).contains($0) } && (UInt16(port) ?? 0) > 0) else {
+            throw Refusal(description: "has a port that is not a number from 1 to 65535")
+        }
+        self.text = text
+    }
+
+    /// Whether what is sent there stays on this machine.
+    var isLoopback: Bool {
+        if host == "localhost" || host.hasSuffix(".localhost") || host == "::1" { return true }
+        let parts = host.split(separator: ".", omittingEmptySubsequences: false)
+        return parts.count == 4 && parts[0] == "127" && parts.allSatisfy { UInt8($0) != nil }
+    }
+
+    /// The URL with the values of its query left out.
+    static func masked(_ text: String) -> String {
+        guard let mark = text.firstIndex(of: "?") else { return text }
+        let query = text[mark...].dropFirst().split(separator: "&").map { pair in
+            "\(pair.prefix { $0 != "=" })=***"
+        }
+        return text[...mark] + query.joined(separator: "&")
+    }
+}

@@ -1,0 +1,64 @@
+public import CurlClient
+public import RefreshCore
+
+/// What carries a token request: ``CurlClient``, or a stand-in for tests.
+public protocol TokenTransport: Sendable {
+    func execute(_ request: CurlRequest) async throws(CurlError) -> CurlResponse
+}
+
+extension CurlClient: TokenTransport {}
+
+/// The ``TokenEndpoint`` port over HTTP: builds the one request that carries a refresh token, and reads what comes back
+/// by the rules of the account's provider.
+public struct TokenEndpointClient: TokenEndpoint {
+    private let catalog: ProviderCatalog
+    private let transport: any TokenTransport
+    private let time: any TimeSource
+
+    public init(catalog: ProviderCatalog, transport: any TokenTransport, time: any TimeSource) {
+        self.catalog = catalog
+        self.transport = transport
+        self.time = time
+    }
+
+    public func spend(
+        _ claim: RefreshClaim, policy: RefreshPolicy, sendBy: MonotonicTime, deadline: MonotonicTime
+    ) async -> ExchangeResult {
+        guard let definition = catalog[claim.account.provider] else {
+            return .unsent("the provider \(claim.account.provider) is not in this instance's configuration")
+        }
+        let remaining = deadline - time.monotonic()
+        guard remaining > .zero else { return .unsent("the exchange deadline had passed before the request was sent") }
+        let request = TokenRequest.build(
+            definition, refreshToken: claim.refreshToken, connectTimeout: policy.connectTimeout,
+            totalTimeout: remaining, sendBy: time.instant(of: sendBy))
+
+        let requestedAt = time.wall()
+        do {
+            let response = try await transport.execute(request)
+            let raw = RawTokenResponse(
+                status: response.status,
+                headers: response.headers.map { RawTokenResponse.Header(name: $0.name, value: $0.value) },
+                body: response.body, requestedAt: requestedAt)
+            return .answered(redacted(raw, claim: claim))
+        } catch {
+            return error.unsent ? .unsent(error.message) : .unanswered(error.message)
+        }
+    }
+
+    public func interpret(_ response: RawTokenResponse, provider: ProviderName) -> ExchangeOutcome {
+        guard let definition = catalog[provider] else {
+            return .ambiguous("the provider \(provider) is not in this instance's configuration")
+        }
+        return AnswerInterpreter(definition: definition).outcome(of: response)
+    }
+
+    /// An error that quotes the refresh token back loses it here, since whoever reads the answer later does not know
+    /// which token was sent. A 2xx stays as it is: the token in it may be the one to keep.
+    private func redacted(_ response: RawTokenResponse, claim: RefreshClaim) -> RawTokenResponse {
+        guard !response.mayHoldTokens else { return response }
+        var response = response
+        response.body = Scrubber.redact(claim.refreshToken, in: response.body)
+        return response
+    }
+}

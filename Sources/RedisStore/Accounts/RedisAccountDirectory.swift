@@ -1,0 +1,173 @@
+import RedisClient
+import RefreshCore
+import Sealing
+
+/// Adding, editing, removing and listing accounts in Redis.
+public struct RedisAccountDirectory: AccountDirectory {
+    let link: RedisLink
+    private let store: RedisAccountStore
+
+    public init(link: RedisLink, origin: InstanceID) {
+        self.link = link
+        self.store = RedisAccountStore(link: link, origin: origin)
+    }
+
+    private var keys: Keys { link.keys }
+    /// How often a change is prepared anew because the account moved on between looking and writing.
+    private static let tries = 8
+
+    public func read(_ account: AccountID) async throws(StoreError) -> AccountSnapshot? {
+        try await store.read(account)
+    }
+
+    public func put(_ account: AccountPut) async throws(StoreError) -> PutReply {
+        let id = account.id
+        let partition = keys.partitionNumber(id)
+        var expected = try await generation(of: id)
+        for _ in 0..<Self.tries {
+            let (access, refresh) = try seal(account, generation: expected.next)
+            let reply = try await link.evaluate(
+                ScriptLibrary.put,
+                keys: [
+                    keys.account(id), keys.due(partition, account.provider), keys.accounts(partition),
+                    keys.events(partition),
+                ],
+                arguments: [
+                    id.rawValue, account.provider.rawValue, expected.rawValue, account.name == nil ? 0 : 1,
+                    account.name ?? "", account.overwrite.rawValue,
+                    account.ifGeneration.map { String($0.rawValue) } ?? "", access, refresh,
+                    account.credentials.tokenType,
+                    account.credentials.expiresAt.map { String($0.milliseconds) } ?? "", account.dueAt.milliseconds,
+                    keys.changes,
+                ])
+            guard reply.count >= 3, let word = reply[0].string, link.align(reply[1]) != nil else {
+                throw .malformed("PUT")
+            }
+            let generation = reply[2].int.map { Generation($0) }
+            switch (word, generation) {
+            case ("RETRY", .some(let current)): expected = current
+            case ("CREATED", .some(let new)): return .created(new)
+            case ("REPLACED", .some(let new)): return .replaced(new)
+            case ("KEPT", .some(let current)): return .kept(current)
+            case ("CONFLICT", let current): return .conflict(current)
+            case ("OTHER", _):
+                guard let provider = reply[2].string.flatMap({ try? ProviderName($0) }) else { throw .malformed("PUT") }
+                return .otherProvider(provider)
+            default: throw .malformed("PUT")
+            }
+        }
+        throw StoreError(.unavailable, "account \(id) is being changed too often: try again")
+    }
+
+    private func generation(of id: AccountID) async throws(StoreError) -> Generation {
+        let key = keys.account(id)
+        let reply = try await link.send(RedisCommand("HGET", key, "generation"), key: key)
+        return Generation(reply.int ?? 0)
+    }
+
+    private func seal(
+        _ account: AccountPut, generation: Generation
+    ) throws(StoreError) -> (access: [UInt8], refresh: [UInt8]) {
+        func place(_ field: String) -> KeyRing.Place { .init(account: account.id, field: field, generation: generation) }
+        do {
+            var access: [UInt8] = []
+            if let token = account.credentials.accessToken {
+                access = try link.ring.seal(token, at: place(AccountField.accessPlace))
+            }
+            let refresh = try link.ring.seal(account.credentials.refreshToken, at: place(AccountField.refreshPlace))
+            return (access, refresh)
+        } catch {
+            throw StoreError(error)
+        }
+    }
+
+    public func edit(_ account: AccountID, _ edit: AccountEdit) async throws(StoreError) -> EditReply {
+        try await change(account) { (snapshot, partition) throws(StoreError) in
+            try await link.evaluate(
+                ScriptLibrary.edit,
+                keys: [keys.account(account), keys.due(partition, snapshot.provider), keys.events(partition)],
+                arguments: [
+                    account.rawValue, snapshot.provider.rawValue, edit.ifGeneration.map { String($0.rawValue) } ?? "",
+                    edit.name == nil ? 0 : 1, edit.name ?? "", edit.enabled.map { $0 ? "1" : "0" } ?? "",
+                    keys.changes,
+                ])
+        }
+    }
+
+    public func remove(_ account: AccountID, ifGeneration: Generation?) async throws(StoreError) -> EditReply {
+        try await change(account) { (snapshot, partition) throws(StoreError) in
+            try await link.evaluate(
+                ScriptLibrary.remove,
+                keys: [
+                    keys.account(account), keys.lock(account), keys.due(partition, snapshot.provider),
+                    keys.accounts(partition), keys.orphans(account), keys.events(partition),
+                ],
+                arguments: [
+                    account.rawValue, snapshot.provider.rawValue, ifGeneration.map { String($0.rawValue) } ?? "",
+                    keys.changes,
+                ])
+        }
+    }
+
+    /// Runs a script that needs the account's provider for the name of a key; again if it changed meanwhile.
+    private func change(
+        _ account: AccountID,
+        _ script: (AccountSnapshot, Int) async throws(StoreError) -> [RESPValue]
+    ) async throws(StoreError) -> EditReply {
+        for _ in 0..<Self.tries {
+            guard let snapshot = try await store.read(account) else { return .missing }
+            let reply = try await script(snapshot, keys.partitionNumber(account))
+            guard reply.count >= 3, let word = reply[0].string, link.align(reply[1]) != nil else {
+                throw .malformed("a change of account \(account)")
+            }
+            switch word {
+            case "DONE": return .done
+            case "MISSING": return .missing
+            case "CONFLICT": return .conflict(Generation(reply[2].int ?? 0))
+            case "RETRY": continue
+            default: throw .malformed("a change of account \(account)")
+            }
+        }
+        throw StoreError(.unavailable, "account \(account) is being changed too often: try again")
+    }
+
+    public func list(after: AccountID?, limit: Int) async throws(StoreError) -> AccountPage {
+        let limit = max(1, limit)
+        let start = after.map { "(" + $0.rawValue } ?? "-"
+        var ids: [AccountID] = []
+        for partition in 0..<keys.partitions {
+            let key = keys.accounts(partition)
+            let reply = try await link.send(
+                RedisCommand("ZRANGEBYLEX", key, start, "+", "LIMIT", 0, limit + 1), key: key)
+            guard let members = reply.array else { throw .malformed("the list of accounts") }
+            ids += members.compactMap { $0.string.flatMap { try? AccountID($0) } }
+        }
+        ids.sort { $0.rawValue.utf8.lexicographicallyPrecedes($1.rawValue.utf8) }
+        let page = Array(ids.prefix(limit))
+        let accounts = try await snapshots(page)
+        return AccountPage(accounts: accounts, next: ids.count > limit ? page.last : nil)
+    }
+
+    private func snapshots(_ ids: [AccountID]) async throws(StoreError) -> [AccountSnapshot] {
+        var found: [AccountID: AccountSnapshot] = [:]
+        // One pipeline a partition: its keys share a slot.
+        for (_, group) in Dictionary(grouping: ids, by: { keys.partitionNumber($0) }) {
+            let commands = group.map { AccountField.hashCommand(keys.account($0)) }
+            let replies = try await link.pipeline(commands, key: group.first.map { keys.account($0) })
+            for (id, reply) in zip(group, replies) {
+                guard let fields = AccountFields(reply) else { throw .malformed("account \(id)") }
+                if fields.exists { found[id] = try fields.snapshot(id, ring: link.ring) }
+            }
+        }
+        return ids.compactMap { found[$0] }
+    }
+
+    public func count() async throws(StoreError) -> Int {
+        var total = 0
+        for partition in 0..<keys.partitions {
+            let key = keys.accounts(partition)
+            total += Int(try await link.send(RedisCommand("ZCARD", key), key: key).int ?? 0)
+        }
+        return total
+    }
+}

@@ -1,0 +1,194 @@
+import RedisClient
+import RefreshCore
+import Sealing
+
+#if canImport(FoundationEssentials)
+import FoundationEssentials
+#else
+import Foundation
+#endif
+
+/// Accounts in Redis: BEGIN, COMMIT and SETTLE, each one script and one round trip.
+public struct RedisAccountStore: AccountStore {
+    let link: RedisLink
+    let origin: InstanceID
+
+    public init(link: RedisLink, origin: InstanceID) {
+        self.link = link
+        self.origin = origin
+    }
+
+    private var keys: Keys { link.keys }
+
+    // MARK: BEGIN
+
+    public func begin(_ request: BeginRequest) async throws(StoreError) -> BeginReply {
+        let id = request.account
+        let partition = keys.partitionNumber(id)
+        let demand: (word: String, seen: Int64) =
+            switch request.demand {
+            case .newerThan(let generation): ("newer", generation.rawValue)
+            case .whenDue: ("due", -1)
+            }
+        let reply = try await link.evaluate(
+            ScriptLibrary.begin,
+            keys: [keys.account(id), keys.lock(id), keys.due(partition, request.provider), keys.pauses(partition)],
+            arguments: [
+                id.rawValue, request.provider.rawValue, demand.word, demand.seen, request.attempt.rawValue,
+                request.origin.rawValue, request.lockTTL.wholeMilliseconds, request.recovering?.rawValue ?? "",
+                request.ignoresBackoff ? 1 : 0,
+            ])
+        guard reply.count >= 5, let word = reply[0].string, let now = link.align(reply[1]) else {
+            throw .malformed("BEGIN")
+        }
+        if word == "MISSING" { return .missing }
+        guard let fields = AccountFields(reply[4]) else { throw .malformed("BEGIN") }
+        let snapshot = try fields.snapshot(id, ring: link.ring)
+        switch word {
+        case "GRANTED":
+            guard reply.count >= 6, let sealed = reply[5].bytes, let resends = reply[2].int else {
+                throw .malformed("BEGIN")
+            }
+            return .granted(
+                RefreshClaim(
+                    account: snapshot, attempt: request.attempt, generation: snapshot.generation,
+                    refreshToken: try openRefreshToken(sealed, of: snapshot), isRecovery: resends > 0))
+        case "FRESH": return .fresh(snapshot)
+        case "BLOCKED": return .blocked(snapshot)
+        case "COOLING":
+            let fault = snapshot.lastFault ?? RefreshFault(kind: .unsent, message: "an earlier refresh failed")
+            return .cooling(snapshot, until: WallTime(milliseconds: reply[2].int ?? now.milliseconds), cause: fault)
+        case "PAUSED":
+            let cause = (reply[3].string ?? "").split(separator: " ", maxSplits: 1)
+            let kind = cause.first.flatMap { RefreshFault.Kind(rawValue: String($0)) } ?? .throttled
+            let message = cause.count > 1 ? String(cause[1]) : "the provider is paused"
+            return .cooling(
+                snapshot, until: WallTime(milliseconds: reply[2].int ?? now.milliseconds),
+                cause: RefreshFault(kind: kind, message: message))
+        case "HELD":
+            return .held(snapshot, remaining: .milliseconds(max(0, reply[2].int ?? 0)))
+        case "PENDING":
+            guard let intent = fields.intent else { return .foreignIntent(snapshot) }
+            return .pending(snapshot, intent, age: .milliseconds(max(0, reply[2].int ?? 0)))
+        case "FOREIGN": return .foreignIntent(snapshot)
+        default: throw .malformed("BEGIN")
+        }
+    }
+
+    private func openRefreshToken(_ sealed: [UInt8], of snapshot: AccountSnapshot) throws(StoreError) -> Secret {
+        do {
+            return try link.ring.openSecret(
+                sealed,
+                at: .init(
+                    account: snapshot.id, field: AccountField.refreshPlace, generation: snapshot.generation))
+        } catch {
+            throw StoreError(.sealing, "account \(snapshot.id): \(error.description)")
+        }
+    }
+
+    // MARK: COMMIT
+
+    public func commit(_ request: CommitRequest) async throws(StoreError) -> CommitReply {
+        let id = request.account
+        let partition = keys.partitionNumber(id)
+        let next = request.generation.next
+        let access: [UInt8]
+        let refresh: [UInt8]
+        do {
+            access = try link.ring.seal(
+                request.accessToken, at: .init(account: id, field: AccountField.accessPlace, generation: next))
+            refresh = try link.ring.seal(
+                request.refreshToken, at: .init(account: id, field: AccountField.refreshPlace, generation: next))
+        } catch {
+            throw StoreError(error)
+        }
+        let reply = try await link.evaluate(
+            ScriptLibrary.commit,
+            keys: [
+                keys.account(id), keys.lock(id), keys.due(partition, request.provider), keys.events(partition),
+            ],
+            arguments: [
+                id.rawValue, request.provider.rawValue, request.attempt.rawValue, request.generation.rawValue, access,
+                refresh, request.tokenType, request.expiresAt.milliseconds, request.obtainedAt.milliseconds,
+                request.dueAt.milliseconds, origin.rawValue, request.isRecovery ? 1 : 0, keys.changes,
+            ])
+        guard reply.count >= 3, let word = reply[0].string, link.align(reply[1]) != nil else {
+            throw .malformed("COMMIT")
+        }
+        switch word {
+        case "COMMITTED": return .committed(enabled: reply[2].string == "1")
+        case "ALREADY": return .already
+        case "ORPHAN":
+            try await keepOrphan(request)
+            return .orphaned
+        default: throw .malformed("COMMIT")
+        }
+    }
+
+    private struct Orphan: Codable {
+        var accessToken: String
+        var refreshToken: String
+        var tokenType: String
+        var expiresAt: Int64
+    }
+
+    private func keepOrphan(_ request: CommitRequest) async throws(StoreError) {
+        let id = request.account
+        let orphan = Orphan(
+            accessToken: request.accessToken.reveal(), refreshToken: request.refreshToken.reveal(),
+            tokenType: request.tokenType, expiresAt: request.expiresAt.milliseconds)
+        let sealed: [UInt8]
+        do {
+            sealed = try link.ring.seal(
+                Array(try JSONEncoder().encode(orphan)),
+                at: .init(account: id, field: "orphan", generation: request.generation))
+        } catch {
+            throw StoreError(.sealing, "an orphaned token response could not be sealed")
+        }
+        _ = try await link.evaluate(
+            ScriptLibrary.orphan, keys: [keys.orphans(id), keys.events(keys.partitionNumber(id))],
+            arguments: [
+                id.rawValue, request.provider.rawValue, request.attempt.rawValue, request.generation.rawValue, sealed,
+                origin.rawValue,
+            ])
+    }
+
+    // MARK: SETTLE
+
+    public func settle(_ request: SettleRequest) async throws(StoreError) -> SettleReply {
+        let id = request.account
+        let partition = keys.partitionNumber(id)
+        let reply = try await link.evaluate(
+            ScriptLibrary.settle,
+            keys: [
+                keys.account(id), keys.lock(id), keys.due(partition, request.provider), keys.orphans(id),
+                keys.events(partition), keys.pauses(partition),
+            ],
+            arguments: [
+                id.rawValue, request.provider.rawValue, request.attempt.rawValue, request.generation.rawValue,
+                request.disposition.rawValue, request.fault.kind.rawValue, request.fault.message,
+                request.retryAfter.wholeMilliseconds, request.pauseProvider.map { String($0.wholeMilliseconds) } ?? "",
+                keys.changes, origin.rawValue,
+            ])
+        guard reply.count >= 3, let word = reply[0].string, link.align(reply[1]) != nil else {
+            throw .malformed("SETTLE")
+        }
+        if word == "MISSING" { return .missing }
+        guard let fields = AccountFields(reply[2]) else { throw .malformed("SETTLE") }
+        let snapshot = try fields.snapshot(id, ring: link.ring)
+        switch word {
+        case "SETTLED": return .settled(snapshot)
+        case "MOVED": return .moved(snapshot)
+        default: throw .malformed("SETTLE")
+        }
+    }
+
+    // MARK: Reading
+
+    public func read(_ account: AccountID) async throws(StoreError) -> AccountSnapshot? {
+        let key = keys.account(account)
+        let reply = try await link.send(AccountField.hashCommand(key), key: key)
+        guard let fields = AccountFields(reply) else { throw .malformed("account \(account)") }
+        return fields.exists ? try fields.snapshot(account, ring: link.ring) : nil
+    }
+}

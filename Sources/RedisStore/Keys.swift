@@ -1,0 +1,64 @@
+import RefreshCore
+
+/// Every key and channel name there is. Nothing else in the project spells one.
+///
+/// Accounts are spread over partitions; the keys of a partition share the hash tag `{N}`, so each script touches one
+/// slot and Redis Cluster just works.
+public struct Keys: Sendable, Hashable {
+    public let prefix: String
+    public let partitions: Int
+
+    public init(prefix: String = "perennial", partitions: Int = 1) {
+        self.prefix = prefix
+        self.partitions = max(1, partitions)
+    }
+
+    // MARK: Of an account
+
+    /// Hash: everything about the account; its secrets are sealed.
+    public func account(_ id: AccountID) -> String { partition(partitionNumber(id), "account:\(id.rawValue)") }
+    /// String with TTL: the attempt that holds the lock.
+    public func lock(_ id: AccountID) -> String { partition(partitionNumber(id), "lock:\(id.rawValue)") }
+    /// List: sealed responses that came too late.
+    public func orphans(_ id: AccountID) -> String { partition(partitionNumber(id), "orphans:\(id.rawValue)") }
+
+    // MARK: Of a partition
+
+    /// Sorted set per provider: account id by the time at which its next proactive refresh is due, in ms.
+    ///
+    /// One per provider, so that a provider which is paused or busy is passed over without looking at its accounts.
+    public func due(_ partition: Int, _ provider: ProviderName) -> String {
+        self.partition(partition, "due:\(provider.rawValue)")
+    }
+    /// Sorted set, all scores 0: the ids of the partition's accounts, in order.
+    public func accounts(_ partition: Int) -> String { self.partition(partition, "accounts") }
+    /// Hash: provider by the time until which it is paused.
+    public func pauses(_ partition: Int) -> String { self.partition(partition, "pauses") }
+    /// Stream, capped: what happened.
+    public func events(_ partition: Int) -> String { self.partition(partition, "events") }
+
+    // MARK: Of the fleet
+
+    /// Hash: number of partitions, checks of the sealing keys.
+    public var meta: String { "\(prefix):meta" }
+    /// String with TTL: the scan lease. It shares its slot with the epoch, because one script moves both.
+    public var leader: String { "\(prefix):{leader}" }
+    /// Counter that grows with each reign.
+    public var leaderEpoch: String { "\(prefix):{leader}:epoch" }
+    /// Hash: instance id to what it says of itself.
+    public var instances: String { "\(prefix):instances" }
+    /// Channel: account, generation, outcome; leader released.
+    public var changes: String { "\(prefix):changes" }
+
+    /// The partition of an account: FNV-1a over its id, so every version and language agrees.
+    public func partitionNumber(_ id: AccountID) -> Int {
+        guard partitions > 1 else { return 0 }
+        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+        for byte in id.rawValue.utf8 {
+            hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01b3
+        }
+        return Int(hash % UInt64(partitions))
+    }
+
+    private func partition(_ number: Int, _ name: String) -> String { "\(prefix):{\(number)}:\(name)" }
+}

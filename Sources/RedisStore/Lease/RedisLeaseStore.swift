@@ -1,0 +1,54 @@
+import RedisClient
+import RefreshCore
+
+/// The scan lease in Redis.
+public struct RedisLeaseStore: LeaseStore {
+    let link: RedisLink
+
+    public init(link: RedisLink) {
+        self.link = link
+    }
+
+    public func acquire(_ instance: InstanceID, ttl: Duration) async throws(StoreError) -> LeaseBid {
+        let reply = try await link.evaluate(
+            ScriptLibrary.leaseAcquire, keys: [link.keys.leader, link.keys.leaderEpoch],
+            arguments: [instance.rawValue, ttl.wholeMilliseconds])
+        guard reply.count == 2, let word = reply[0].string, let number = reply[1].int else {
+            throw .malformed("the bid for the lease")
+        }
+        switch word {
+        case "ACQUIRED": return .acquired(epoch: number)
+        // A lease without a TTL was not written by us; look again after a whole one.
+        case "HELD": return .held(remaining: number < 0 ? ttl : .milliseconds(number))
+        default: throw .malformed("the bid for the lease")
+        }
+    }
+
+    public func renew(_ instance: InstanceID, epoch: Int64, ttl: Duration) async throws(StoreError) -> Bool {
+        try await number(
+            ScriptLibrary.leaseRenew, [instance.rawValue, epoch, ttl.wholeMilliseconds]) == 1
+    }
+
+    public func release(_ instance: InstanceID, epoch: Int64) async throws(StoreError) {
+        _ = try await number(ScriptLibrary.leaseRelease, [instance.rawValue, epoch, link.keys.changes])
+    }
+
+    /// Who holds the lease, for `status`.
+    public func holder() async throws(StoreError) -> (instance: String, epoch: Int64)? {
+        let reply = try await link.send(RedisCommand("GET", link.keys.leader), key: link.keys.leader)
+        guard let words = reply.string?.split(separator: " "), words.count == 2, let epoch = Int64(words[1]) else {
+            return nil
+        }
+        return (String(words[0]), epoch)
+    }
+
+    private func number(
+        _ script: RedisScript, _ arguments: [any RedisArgument]
+    ) async throws(StoreError) -> Int64? {
+        do {
+            return try await link.client.evaluate(script, keys: [link.keys.leader], arguments: arguments).int
+        } catch {
+            throw StoreError(error)
+        }
+    }
+}

@@ -1,0 +1,86 @@
+import RedisClient
+import RefreshCore
+import Sealing
+
+/// What every part of the store works with: the client, the names of the keys, the sealing keys and the fleet's clock.
+public struct RedisLink: Sendable {
+    public let client: RedisClient
+    public let keys: Keys
+    public let ring: KeyRing
+    public let clock: FleetClock
+
+    public init(client: RedisClient, keys: Keys, ring: KeyRing, clock: FleetClock) {
+        self.client = client
+        self.keys = keys
+        self.ring = ring
+        self.clock = clock
+    }
+
+    func evaluate(
+        _ script: RedisScript, keys: [String], arguments: [any RedisArgument]
+    ) async throws(StoreError) -> [RESPValue] {
+        do {
+            let reply = try await client.evaluate(script, keys: keys, arguments: arguments)
+            guard let fields = reply.array else { throw StoreError.malformed(script.name) }
+            return fields
+        } catch let error as StoreError {
+            throw error
+        } catch let error as RedisError {
+            throw StoreError(error)
+        } catch {
+            throw StoreError(.unavailable, "Redis: \(script.name) failed")
+        }
+    }
+
+    func send(_ command: RedisCommand, key: String?) async throws(StoreError) -> RESPValue {
+        do {
+            return try await client.send(command, key: key)
+        } catch {
+            throw StoreError(error)
+        }
+    }
+
+    func pipeline(_ commands: [RedisCommand], key: String?) async throws(StoreError) -> [RESPValue] {
+        guard !commands.isEmpty else { return [] }
+        let replies: [RESPValue]
+        do {
+            replies = try await client.pipeline(commands, key: key)
+        } catch {
+            throw StoreError(error)
+        }
+        for case .error(let error) in replies { throw StoreError(.server(error)) }
+        return replies
+    }
+
+    /// Takes over the server's time from a reply that carries it.
+    func align(_ now: RESPValue?) -> WallTime? {
+        guard let milliseconds = now?.int else { return nil }
+        let time = WallTime(milliseconds: milliseconds)
+        clock.align(to: time)
+        return time
+    }
+}
+
+extension StoreError {
+    init(_ error: RedisError) {
+        switch error.code {
+        case .unavailable, .closed, .configuration, .misuse:
+            self.init(.unavailable, "Redis is not available: \(error.message)")
+        case .cancelled:
+            self.init(error.mayHaveExecuted ? .outcomeUnknown : .cancelled, "the Redis command was cancelled")
+        case .server:
+            self.init(.refused, "Redis refused: \(error.message)")
+        default:
+            self.init(
+                error.mayHaveExecuted ? .outcomeUnknown : .unavailable, "no reply from Redis: \(error.message)")
+        }
+    }
+
+    init(_ error: SealingError) {
+        self.init(.sealing, error.description)
+    }
+
+    static func malformed(_ what: String) -> StoreError {
+        StoreError(.corrupt, "Redis answered \(what) in a form this version does not know: is another program using these keys?")
+    }
+}

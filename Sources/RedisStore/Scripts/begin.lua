@@ -1,0 +1,85 @@
+-- BEGIN: the claim to one generation's refresh token, in one round trip.
+-- KEYS  account, lock, due, pauses
+-- ARGV  id, provider, demand (newer|due), seen generation, attempt, origin, lock ttl ms, recovering attempt or '',
+--       ignore back-off (0|1)
+-- Reply {word, now, detail, detail, snapshot, refresh token if granted}
+local id, provider, demand, seen, attempt, origin = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5], ARGV[6]
+local ttl, recovering, ignore_backoff = ARGV[7], ARGV[8], ARGV[9] == '1'
+
+local account = load(KEYS[1])
+local now = now_ms()
+if not exists(account) then return {'MISSING', int(now), '', '', account} end
+
+local function reply(word, first, second)
+    return {word, int(now), first or '', second or '', account}
+end
+
+-- The schedule is an index: whenever BEGIN sees that an entry is wrong, it puts it right.
+local function reschedule(at)
+    if demand ~= 'due' or account[AT.provider] ~= provider then return end
+    if at then redis.call('ZADD', KEYS[3], int(at), id) else redis.call('ZREM', KEYS[3], id) end
+end
+
+local generation = tonumber(account[AT.generation])
+if demand == 'newer' and generation > seen then return reply('FRESH') end
+if account[AT.enabled] ~= '1' or account[AT.status] == 'reauth_required' then
+    reschedule(nil)
+    return reply('BLOCKED')
+end
+
+local intent = parse_intent(account)
+if intent == false then return reply('FOREIGN') end
+
+local function grant(new_intent)
+    redis.call('SET', KEYS[2], attempt, 'PX', ttl)
+    account[AT.intent] = format_intent(new_intent)
+    redis.call('HSET', KEYS[1], 'intent', account[AT.intent])
+    return {
+        'GRANTED', int(now), tostring(new_intent.resends), '', account, redis.call('HGET', KEYS[1], 'refresh'),
+    }
+end
+
+-- The reply to this very attempt was lost: the same answer again, written again so that a durability wait covers it.
+if intent and intent.attempt == attempt then
+    intent.at = now
+    return grant(intent)
+end
+
+if demand == 'due' then
+    local due_at = tonumber(account[AT.due_at])
+    if due_at and due_at > now then
+        reschedule(due_at)
+        return reply('FRESH')
+    end
+end
+
+local pause = redis.call('HGET', KEYS[4], account[AT.provider])
+if pause then
+    local until_ms, cause = string.match(pause, '^(%d+) (.*)$')
+    if until_ms and tonumber(until_ms) > now then
+        reschedule(tonumber(until_ms))
+        return reply('PAUSED', until_ms, cause)
+    end
+end
+local next_attempt_at = tonumber(account[AT.next_attempt_at])
+if next_attempt_at and next_attempt_at > now and not ignore_backoff then
+    reschedule(next_attempt_at)
+    return reply('COOLING', int(next_attempt_at))
+end
+
+local holder = redis.call('GET', KEYS[2])
+if holder and holder ~= attempt then
+    return reply('HELD', tostring(redis.call('PTTL', KEYS[2])))
+end
+if intent then
+    if recovering == intent.attempt then
+        intent.attempt, intent.origin, intent.state = attempt, origin, 'open'
+        intent.at, intent.resends = now, intent.resends + 1
+        return grant(intent)
+    end
+    return reply('PENDING', int(now - intent.at))
+end
+return grant({
+    attempt = attempt, generation = account[AT.generation], origin = origin, state = 'open', at = now,
+    first_at = now, resends = 0,
+})

@@ -1,0 +1,35 @@
+-- COMMIT: writes generation g+1. Not lock ownership and not whose intent stands decides, but the generation: a late
+-- holder still saves its token. Repeated after a lost reply it answers ALREADY.
+-- KEYS  account, lock, due, events
+-- ARGV  id, provider, attempt, generation, access, refresh, token type, expires at, obtained at, due at, origin,
+--       recovery (0|1), channel
+-- Reply {word, now, enabled}
+local id, provider, attempt, generation = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
+local channel = ARGV[13]
+
+local account = load(KEYS[1])
+local now = now_ms()
+free_lock(KEYS[2], attempt)
+if exists(account) and account[AT.last_attempt] == attempt then
+    -- Written once more, so that a durability wait that follows covers it.
+    redis.call('HSET', KEYS[1], 'last_attempt', attempt)
+    return {'ALREADY', int(now), account[AT.enabled]}
+end
+if not exists(account) or tonumber(account[AT.generation]) ~= generation then
+    return {'ORPHAN', int(now), ''}
+end
+
+local new_generation = int(generation + 1)
+redis.call(
+    'HSET', KEYS[1], 'generation', new_generation, 'access', ARGV[5], 'refresh', ARGV[6], 'token_type', ARGV[7],
+    'expires_at', ARGV[8], 'obtained_at', ARGV[9], 'updated_at', int(now), 'due_at', ARGV[10], 'status', 'active',
+    'failures', '0', 'next_attempt_at', '', 'fault_kind', '', 'fault_message', '', 'intent', '',
+    'last_attempt', attempt)
+if account[AT.enabled] == '1' and account[AT.provider] == provider then
+    redis.call('ZADD', KEYS[3], ARGV[10], id)
+end
+append_event(
+    KEYS[4], now, 'type', 'token.refreshed', 'account', id, 'provider', provider, 'generation', new_generation,
+    'instance', ARGV[11], 'recovery', ARGV[12])
+announce(channel, new_generation, 'refreshed', id)
+return {'COMMITTED', int(now), account[AT.enabled]}

@@ -1,0 +1,62 @@
+-- Shared by the account scripts; the loader puts it in front of each of them.
+-- The order of FIELDS is the order in which AccountFields.swift reads a snapshot.
+local FIELDS = {
+    'provider', 'name', 'enabled', 'status', 'generation', 'access', 'token_type', 'expires_at', 'obtained_at',
+    'created_at', 'updated_at', 'due_at', 'failures', 'next_attempt_at', 'fault_kind', 'fault_message', 'intent',
+    'removed', 'last_attempt',
+}
+local AT = {}
+for index, field in ipairs(FIELDS) do AT[field] = index end
+
+-- Milliseconds on the server's clock. Integers in Lua are doubles: exact below 2^53.
+local function now_ms()
+    local time = redis.call('TIME')
+    return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+
+local function int(number)
+    return string.format('%.0f', number)
+end
+
+local function load(key)
+    return redis.call('HMGET', key, unpack(FIELDS))
+end
+
+local function exists(account)
+    return account[AT.generation] and account[AT.removed] ~= '1'
+end
+
+-- The intent of the account's current generation: nil when there is none, false when a newer version wrote it.
+-- "v1 attempt generation origin state at first_at resends"
+local function parse_intent(account)
+    local text = account[AT.intent]
+    if not text or text == '' then return nil end
+    local attempt, generation, origin, state, at, first_at, resends =
+        string.match(text, '^v1 (%S+) (%d+) (%S+) (%a+) (%d+) (%d+) (%d+)$')
+    if not attempt then return false end
+    if tonumber(generation) ~= tonumber(account[AT.generation]) then return nil end
+    return {
+        attempt = attempt, generation = generation, origin = origin, state = state,
+        at = tonumber(at), first_at = tonumber(first_at), resends = tonumber(resends),
+    }
+end
+
+local function format_intent(intent)
+    return string.format(
+        'v1 %s %s %s %s %.0f %.0f %d', intent.attempt, intent.generation, intent.origin, intent.state, intent.at,
+        intent.first_at, intent.resends)
+end
+
+local function free_lock(key, attempt)
+    if redis.call('GET', key) == attempt then redis.call('DEL', key) end
+end
+
+local EVENTS_KEPT = 10000
+
+local function append_event(key, now, ...)
+    redis.call('XADD', key, 'MAXLEN', '~', EVENTS_KEPT, '*', 'at', int(now), ...)
+end
+
+local function announce(channel, generation, outcome, id)
+    redis.call('PUBLISH', channel, generation .. ' ' .. outcome .. ' ' .. id)
+end

@@ -1,0 +1,43 @@
+-- PUT: adds an account, or gives it new credentials (re-authorisation). The secrets were sealed for the generation
+-- after the expected one, so a generation that has moved on is answered RETRY.
+-- KEYS  account, due, accounts, events
+-- ARGV  id, provider, expected generation, name given (0|1), name, overwrite (always|if_newer|never),
+--       required generation or '', access or '', refresh, token type, expires at or '', due at, channel
+-- Reply {word, now, detail}
+local id, provider, expected = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local overwrite, required, expires_at = ARGV[6], ARGV[7], ARGV[11]
+
+local account = load(KEYS[1])
+local now = now_ms()
+local generation = tonumber(account[AT.generation] or '0') or 0
+local is_there = exists(account)
+if generation ~= expected then return {'RETRY', int(now), int(generation)} end
+if required ~= '' and (not is_there or generation ~= tonumber(required)) then
+    return {'CONFLICT', int(now), is_there and int(generation) or ''}
+end
+if is_there then
+    if account[AT.provider] ~= provider then return {'OTHER', int(now), account[AT.provider]} end
+    if overwrite == 'never' then return {'CONFLICT', int(now), int(generation)} end
+    if overwrite == 'if_newer' then
+        local stored, new = tonumber(account[AT.expires_at]), tonumber(expires_at)
+        if not new or (stored and stored >= new) then return {'KEPT', int(now), int(generation)} end
+    end
+end
+
+local new_generation = int(generation + 1)
+local name = ARGV[4] == '1' and ARGV[5] or (is_there and account[AT.name]) or ''
+local enabled = is_there and account[AT.enabled] or '1'
+redis.call(
+    'HSET', KEYS[1], 'provider', provider, 'name', name, 'enabled', enabled, 'status', 'active', 'generation',
+    new_generation, 'access', ARGV[8], 'refresh', ARGV[9], 'token_type', ARGV[10], 'expires_at', expires_at,
+    'obtained_at', expires_at ~= '' and int(now) or '', 'updated_at', int(now), 'due_at', ARGV[12], 'failures', '0',
+    'next_attempt_at', '', 'fault_kind', '', 'fault_message', '', 'intent', '', 'last_attempt', '')
+if not is_there then redis.call('HSET', KEYS[1], 'created_at', int(now)) end
+redis.call('HDEL', KEYS[1], 'removed')
+redis.call('ZADD', KEYS[3], '0', id)
+if enabled == '1' then redis.call('ZADD', KEYS[2], ARGV[12], id) end
+append_event(
+    KEYS[4], now, 'type', is_there and 'account.reauthorized' or 'account.added', 'account', id, 'provider', provider,
+    'generation', new_generation)
+announce(ARGV[13], new_generation, 'added', id)
+return {is_there and 'REPLACED' or 'CREATED', int(now), new_generation}

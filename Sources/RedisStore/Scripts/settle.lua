@@ -1,0 +1,66 @@
+-- SETTLE (ABORT and the other ends without tokens): puts an attempt to rest.
+-- KEYS  account, lock, due, orphans, events, pauses
+-- ARGV  id, provider, attempt, generation, disposition (released|refused|unresolved), fault kind, fault message,
+--       retry after ms, pause ms or '', channel, origin
+-- Reply {word, now, snapshot}
+local id, provider, attempt, generation, disposition = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]
+local kind, message, retry_ms, pause_ms, channel = ARGV[6], ARGV[7], tonumber(ARGV[8]), ARGV[9], ARGV[10]
+
+local account = load(KEYS[1])
+local now = now_ms()
+free_lock(KEYS[2], attempt)
+if pause_ms ~= '' then
+    redis.call('HSET', KEYS[6], provider, int(now + tonumber(pause_ms)) .. ' ' .. kind .. ' ' .. message)
+end
+if not exists(account) then return {'MISSING', int(now), account} end
+if tonumber(account[AT.generation]) ~= generation then return {'MOVED', int(now), account} end
+local intent = parse_intent(account)
+-- Repeated after a lost reply, or overtaken by a recovery: nothing is left to settle.
+if not intent or intent.attempt ~= attempt then return {'SETTLED', int(now), account} end
+
+local status, due = account[AT.status], now + retry_ms
+local new_intent = ''
+local blames = kind ~= 'throttled' and kind ~= 'misconfigured'
+if disposition == 'released' then
+    if intent.resends > 0 then
+        -- The re-send was not spent either, but the first spend is as unresolved as before.
+        intent.resends, intent.state = intent.resends - 1, 'ambiguous'
+        new_intent = format_intent(intent)
+    end
+    if blames then status = 'degraded' end
+elseif disposition == 'refused' then
+    if redis.call('LLEN', KEYS[4]) == 0 then
+        status, due = 'reauth_required', nil
+    else
+        status = 'degraded'
+    end
+else
+    intent.state = 'ambiguous'
+    new_intent = format_intent(intent)
+    status = 'degraded'
+end
+
+local failures = tonumber(account[AT.failures]) or 0
+if blames then failures = failures + 1 end
+local is_news = status ~= account[AT.status] or kind ~= account[AT.fault_kind]
+local due_text = due and int(due) or ''
+redis.call(
+    'HSET', KEYS[1], 'status', status, 'failures', int(failures), 'next_attempt_at', due_text, 'due_at', due_text,
+    'fault_kind', kind, 'fault_message', message, 'intent', new_intent, 'updated_at', int(now))
+if account[AT.provider] == provider then
+    if due and account[AT.enabled] == '1' then
+        redis.call('ZADD', KEYS[3], due_text, id)
+    else
+        redis.call('ZREM', KEYS[3], id)
+    end
+end
+local outcome = status == 'reauth_required' and 'refused' or 'failed'
+if is_news then
+    append_event(
+        KEYS[5], now, 'type',
+        outcome == 'refused' and 'account.reauthorization_required' or 'token.refresh_failed', 'account', id,
+        'provider', provider, 'generation', account[AT.generation], 'cause', kind, 'message', message, 'instance',
+        ARGV[11])
+end
+announce(channel, account[AT.generation], outcome, id)
+return {'SETTLED', int(now), load(KEYS[1])}

@@ -1,0 +1,136 @@
+import RefreshCore
+import Synchronization
+
+/// Accounts in memory: store and directory in one, with faults on demand.
+final class FakeFleet: AccountStore, AccountDirectory {
+    struct Record {
+        var snapshot: AccountSnapshot
+        var refreshToken: Secret
+    }
+
+    struct State {
+        var records: [AccountID: Record] = [:]
+        var fault: StoreError?
+        var begin: (@Sendable (AccountSnapshot) -> BeginReply?)?
+        var begins: [BeginRequest] = []
+        var reads = 0
+    }
+
+    let time: ManualTime
+    let state = Mutex(State())
+
+    init(time: ManualTime) {
+        self.time = time
+    }
+
+    func add(_ snapshot: AccountSnapshot) {
+        state.withLock { $0.records[snapshot.id] = Record(snapshot: snapshot, refreshToken: Secret("rt-0")) }
+    }
+
+    func snapshot(_ id: AccountID) -> AccountSnapshot? { state.withLock { $0.records[id]?.snapshot } }
+    func fail(_ error: StoreError?) { state.withLock { $0.fault = error } }
+    func answerBegin(_ reply: (@Sendable (AccountSnapshot) -> BeginReply?)?) { state.withLock { $0.begin = reply } }
+    var begins: [BeginRequest] { state.withLock { $0.begins } }
+    var reads: Int { state.withLock { $0.reads } }
+
+    private func locked<Result>(_ body: (inout State) throws(StoreError) -> Result) throws(StoreError) -> Result {
+        try state.withLock { state throws(StoreError) in
+            if let fault = state.fault { throw fault }
+            return try body(&state)
+        }
+    }
+
+    func begin(_ request: BeginRequest) async throws(StoreError) -> BeginReply {
+        try locked { state throws(StoreError) in
+            state.begins.append(request)
+            guard let record = state.records[request.account] else { return .missing }
+            if let reply = state.begin?(record.snapshot) { return reply }
+            if !record.snapshot.enabled || record.snapshot.status == .reauthRequired { return .blocked(record.snapshot) }
+            if case .newerThan(let generation) = request.demand, record.snapshot.generation > generation {
+                return .fresh(record.snapshot)
+            }
+            return .granted(
+                RefreshClaim(
+                    account: record.snapshot, attempt: request.attempt, generation: record.snapshot.generation,
+                    refreshToken: record.refreshToken, isRecovery: false))
+        }
+    }
+
+    func commit(_ request: CommitRequest) async throws(StoreError) -> CommitReply {
+        try locked { state throws(StoreError) in
+            guard let record = state.records[request.account] else { return .orphaned }
+            state.records[request.account] = Record(
+                snapshot: request.snapshot(after: record.snapshot, enabled: record.snapshot.enabled),
+                refreshToken: request.refreshToken)
+            return .committed(enabled: record.snapshot.enabled)
+        }
+    }
+
+    func settle(_ request: SettleRequest) async throws(StoreError) -> SettleReply {
+        try locked { state throws(StoreError) in
+            guard var record = state.records[request.account] else { return .missing }
+            record.snapshot.lastFault = request.fault
+            if request.fault.kind == .refused { record.snapshot.status = .reauthRequired }
+            state.records[request.account] = record
+            return .settled(record.snapshot)
+        }
+    }
+
+    func read(_ account: AccountID) async throws(StoreError) -> AccountSnapshot? {
+        try locked { state throws(StoreError) in
+            state.reads += 1
+            return state.records[account]?.snapshot
+        }
+    }
+
+    func put(_ account: AccountPut) async throws(StoreError) -> PutReply {
+        try locked { state throws(StoreError) in
+            let known = state.records[account.id]?.snapshot
+            if let expected = account.ifGeneration, known?.generation != expected { return .conflict(known?.generation) }
+            if let known, account.overwrite == .never { return .kept(known.generation) }
+            let generation = known?.generation.next ?? Generation(1)
+            state.records[account.id] = Record(
+                snapshot: AccountSnapshot(
+                    id: account.id, provider: account.provider, name: account.name ?? known?.name ?? "",
+                    generation: generation, accessToken: account.credentials.accessToken,
+                    expiresAt: account.credentials.expiresAt, createdAt: known?.createdAt ?? time.wall(),
+                    updatedAt: time.wall(), dueAt: account.dueAt),
+                refreshToken: account.credentials.refreshToken)
+            return known == nil ? .created(generation) : .replaced(generation)
+        }
+    }
+
+    func edit(_ account: AccountID, _ edit: AccountEdit) async throws(StoreError) -> EditReply {
+        try locked { state throws(StoreError) in
+            guard var record = state.records[account] else { return .missing }
+            if let expected = edit.ifGeneration, record.snapshot.generation != expected {
+                return .conflict(record.snapshot.generation)
+            }
+            if let name = edit.name { record.snapshot.name = name }
+            if let enabled = edit.enabled { record.snapshot.enabled = enabled }
+            state.records[account] = record
+            return .done
+        }
+    }
+
+    func remove(_ account: AccountID, ifGeneration: Generation?) async throws(StoreError) -> EditReply {
+        try locked { state throws(StoreError) in
+            guard let record = state.records[account] else { return .missing }
+            if let ifGeneration, record.snapshot.generation != ifGeneration { return .conflict(record.snapshot.generation) }
+            state.records[account] = nil
+            return .done
+        }
+    }
+
+    func list(after: AccountID?, limit: Int) async throws(StoreError) -> AccountPage {
+        try locked { state throws(StoreError) in
+            let all = state.records.keys.sorted().filter { id in after.map { id > $0 } ?? true }
+            let page = all.prefix(limit).compactMap { state.records[$0]?.snapshot }
+            return AccountPage(accounts: page, next: all.count > limit ? page.last?.id : nil)
+        }
+    }
+
+    func count() async throws(StoreError) -> Int {
+        try locked { state throws(StoreError) in state.records.count }
+    }
+}

@@ -1,0 +1,102 @@
+import RefreshCore
+import Synchronization
+
+/// Clocks that stand until they are moved; sleeping takes real time.
+final class ManualTime: TimeSource {
+    private let state: Mutex<(wall: WallTime, monotonic: MonotonicTime)>
+
+    init(wall: WallTime) {
+        state = Mutex((wall, MonotonicTime(nanoseconds: 1_000_000_000)))
+    }
+
+    func wall() -> WallTime { state.withLock { $0.wall } }
+    func monotonic() -> MonotonicTime { state.withLock { $0.monotonic } }
+
+    func advance(_ duration: Duration) {
+        state.withLock { $0 = ($0.wall + duration, $0.monotonic + duration) }
+    }
+
+    func sleep(until deadline: MonotonicTime) async throws {
+        try await Task.sleep(for: max(.zero, deadline - monotonic()))
+    }
+}
+
+/// A token endpoint with a fixed answer for every spend.
+final class FakeEndpoint: TokenEndpoint {
+    private let state: Mutex<ExchangeOutcome?>
+    private let time: ManualTime
+    private let gate = Mutex<[CheckedContinuation<Void, Never>]?>(nil)
+
+    init(time: ManualTime) {
+        self.time = time
+        state = Mutex(nil)
+    }
+
+    /// Nil: rotate to a token of an hour.
+    func answer(_ outcome: ExchangeOutcome?) { state.withLock { $0 = outcome } }
+
+    /// Holds exchanges back until ``release()``.
+    func hold() { gate.withLock { $0 = [] } }
+
+    func release() {
+        let waiting = gate.withLock { gate in
+            defer { gate = nil }
+            return gate ?? []
+        }
+        waiting.forEach { $0.resume() }
+    }
+
+    var isWaitedFor: Bool { gate.withLock { $0?.isEmpty == false } }
+
+    func spend(
+        _ claim: RefreshClaim, policy: RefreshPolicy, sendBy: MonotonicTime, deadline: MonotonicTime
+    ) async -> ExchangeResult {
+        await withCheckedContinuation { continuation in
+            let isHeld = gate.withLock { gate in
+                guard gate != nil else { return false }
+                gate?.append(continuation)
+                return true
+            }
+            if !isHeld { continuation.resume() }
+        }
+        return .answered(
+            RawTokenResponse(
+                status: 200, headers: [], body: Array("\(claim.generation.next)".utf8), requestedAt: time.wall()))
+    }
+
+    func interpret(_ response: RawTokenResponse, provider: ProviderName) -> ExchangeOutcome {
+        if let outcome = state.withLock({ $0 }) { return outcome }
+        let number = String(decoding: response.body, as: UTF8.self)
+        return .rotated(
+            TokenGrant(
+                accessToken: Secret("at-\(number)"), refreshToken: Secret("rt-\(number)"), tokenType: "Bearer",
+                expiresAt: time.wall() + .seconds(3600)))
+    }
+}
+
+final class FakeJournal: ResponseJournal {
+    let isBroken = Mutex(false)
+
+    func checkWritable() async throws(JournalError) {
+        if isBroken.withLock({ $0 }) { throw JournalError("the disk is full: make room") }
+    }
+    func append(_ entry: JournalEntry) async throws(JournalError) {}
+    func release(_ attempt: AttemptID) async {}
+    func pending() async -> [JournalEntry] { [] }
+}
+
+struct FakePolicies: PolicySource {
+    var providers: [ProviderName]
+
+    func policy(for provider: ProviderName) -> RefreshPolicy? {
+        providers.contains(provider) ? RefreshPolicy(provider: provider) : nil
+    }
+}
+
+struct FakeRegistry: InstanceRegistry {
+    var all: [InstanceInfo]
+
+    func announce(_ instance: InstanceInfo, ttl: Duration) async throws(StoreError) {}
+    func withdraw(_ instance: InstanceID) async throws(StoreError) {}
+    func instances() async throws(StoreError) -> [InstanceInfo] { all }
+}

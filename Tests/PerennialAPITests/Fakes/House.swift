@@ -1,0 +1,97 @@
+import Logging
+import NIOPosix
+import RefreshCore
+import ServiceLifecycle
+import Synchronization
+
+@testable import PerennialAPI
+
+/// One instance with its fakes, and a server around it.
+struct House: Sendable {
+    static let start = WallTime(milliseconds: 1_795_252_620_500)
+
+    let time = ManualTime(wall: House.start)
+    let fleet: FakeFleet
+    let endpoint: FakeEndpoint
+    let journal = FakeJournal()
+    let cache = TokenCache()
+    let readiness = Box(ReadinessReport(ready: true, checks: ["redis": "ok"]))
+    let backend: APIBackend
+
+    final class Box<Value: Sendable>: Sendable {
+        private let value: Mutex<Value>
+        init(_ value: Value) { self.value = Mutex(value) }
+        var current: Value {
+            get { value.withLock { $0 } }
+            set { value.withLock { $0 = newValue } }
+        }
+    }
+
+    init() throws {
+        fleet = FakeFleet(time: time)
+        endpoint = FakeEndpoint(time: time)
+        let policies = FakePolicies(providers: [try ProviderName("acme")])
+        let deck = FlightDeck(
+            store: fleet, endpoint: endpoint, journal: journal, time: time, hub: ChangeHub(), cache: cache,
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        let coordinator = RefreshCoordinator(deck: deck, policies: policies, origin: try InstanceID("i1"))
+        let instance = InstanceInfo(
+            id: "i1", host: "h", pid: 7, version: "1.2", startedAt: 1_000_000, seenAt: 2_000_000,
+            listen: ["127.0.0.1:8700"], isProactive: true, isLeader: true, refreshes: 3)
+        backend = APIBackend(
+            reader: TokenReader(coordinator: coordinator, policies: policies), coordinator: coordinator,
+            directory: fleet, policies: policies, intake: AccountIntake(policies: policies),
+            instances: FakeRegistry(all: [instance]), time: time,
+            readiness: { [readiness] in readiness.current }, version: "1.2")
+        cache.subscriptionChanged(isUp: true)
+    }
+
+    /// An account whose token lasts `life` from now, of which it has lived nothing yet.
+    @discardableResult
+    func add(
+        _ id: String, generation: Int64 = 17, token: String? = "at-17", life: Duration = .seconds(3600),
+        provider: String = "acme", change: (inout AccountSnapshot) -> Void = { _ in }
+    ) throws -> AccountSnapshot {
+        var snapshot = AccountSnapshot(
+            id: try AccountID(id), provider: try ProviderName(provider), name: "Name", generation: Generation(generation),
+            accessToken: token.map { Secret($0) }, expiresAt: token.map { _ in time.wall() + life },
+            obtainedAt: time.wall(), createdAt: time.wall(), updatedAt: time.wall())
+        change(&snapshot)
+        fleet.add(snapshot)
+        return snapshot
+    }
+
+    /// Adds the account and makes this instance remember it.
+    func addWarm(_ id: String, token: String = "at-17") throws {
+        let snapshot = try add(id, token: token)
+        cache.rememberCommitted(snapshot, now: time.monotonic())
+    }
+
+    func serve(
+        keys: CallerKeys? = nil, listen: [String] = ["127.0.0.1:0"], idleTimeout: Duration = .seconds(60),
+        _ body: @escaping @Sendable (Client) async throws -> Void
+    ) async throws {
+        let server = APIServer(
+            backend: backend, keys: keys,
+            configuration: .init(listen: try listen.map { try ListenAddress($0) }, idleTimeout: idleTimeout),
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        let group = ServiceGroup(
+            services: [server], gracefulShutdownSignals: [], logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        try await withThrowingTaskGroup(of: Void.self) { tasks in
+            tasks.addTask { try await group.run() }
+            let bound: [ListenAddress]
+            do {
+                bound = try await server.boundAddresses()
+            } catch {
+                // What the group throws says more.
+                try await tasks.waitForAll()
+                throw error
+            }
+            let result: Result<Void, any Error>
+            do { result = .success(try await body(Client(addresses: bound))) } catch { result = .failure(error) }
+            await group.triggerGracefulShutdown()
+            try await tasks.waitForAll()
+            try result.get()
+        }
+    }
+}

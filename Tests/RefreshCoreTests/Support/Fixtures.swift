@@ -1,0 +1,89 @@
+import Logging
+import PerennialTesting
+import RefreshCore
+import Synchronization
+import Testing
+
+func accountID(_ text: String) throws -> AccountID { try AccountID(text) }
+
+let acme = ProviderFixture.name("acme")
+
+enum ProviderFixture {
+    static func name(_ text: String) -> ProviderName {
+        do {
+            return try ProviderName(text)
+        } catch {
+            preconditionFailure("bad provider name in a test: \(error)")
+        }
+    }
+}
+
+/// Waits for a condition, at most ten seconds of real time.
+func eventually(
+    _ what: Comment, within limit: Duration = .seconds(10), sourceLocation: SourceLocation = #_sourceLocation,
+    _ condition: () async throws -> Bool
+) async throws {
+    let deadline = ContinuousClock.now + limit
+    var rounds = 0
+    while try await !condition() {
+        if ContinuousClock.now >= deadline {
+            Issue.record(what, sourceLocation: sourceLocation)
+            throw NeverHappened(description: what.description)
+        }
+        // Most conditions hold within a few turns of the executor; a longer wait must not burn a core.
+        rounds += 1
+        if rounds < 50 { await Task.yield() } else { try await Task.sleep(for: .milliseconds(1)) }
+    }
+}
+
+struct NeverHappened: Error, CustomStringConvertible {
+    let description: String
+}
+
+/// Keeps the lines that its logger is given.
+final class CapturedLog: Sendable {
+    private let kept = Mutex<[String]>([])
+
+    var lines: [String] { kept.withLock { $0 } }
+    var logger: Logger { Logger(label: "test") { _ in Handler(log: self) } }
+
+    private struct Handler: LogHandler {
+        let log: CapturedLog
+        var metadata: Logger.Metadata = [:]
+        var logLevel: Logger.Level = .trace
+
+        subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+            get { metadata[key] }
+            set { metadata[key] = newValue }
+        }
+
+        func log(event: LogEvent) { log.kept.withLock { $0.append("\(event.message)") } }
+    }
+}
+
+/// The machine's own clock, for tests whose numbers of tasks make manual time pointless.
+func realTime() -> FleetClock { FleetClock(initialWall: WallTime(milliseconds: 1_800_000_000_000)) }
+
+extension RefreshPolicy {
+    static func test(_ rotation: RotationBehaviour = .singleUse, _ change: (inout RefreshPolicy) -> Void = { _ in })
+        -> RefreshPolicy
+    {
+        var policy = RefreshPolicy(provider: acme, rotation: rotation)
+        change(&policy)
+        return policy
+    }
+}
+
+/// Raised once, seen by all.
+final class Flag: Sendable {
+    private let state = Atomic(false)
+    var isUp: Bool { state.load(ordering: .acquiring) }
+    func raise() { state.store(true, ordering: .releasing) }
+}
+
+/// Counts from many tasks.
+final class Counter: Sendable {
+    private let state = Atomic(0)
+    var value: Int { state.load(ordering: .acquiring) }
+    func add(_ amount: Int = 1) { state.add(amount, ordering: .acquiringAndReleasing) }
+}
