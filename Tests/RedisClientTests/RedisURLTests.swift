@@ -71,10 +71,10 @@ import Testing
         #expect(backoff.ceiling(attempt: 0) == .milliseconds(50))
         #expect(backoff.ceiling(attempt: 3) == .milliseconds(400))
         #expect(backoff.ceiling(attempt: 1000) == .seconds(5))
-        var generator = SeededGenerator(seed: 1)
-        let delays = (0..<1000).map { _ in backoff.delay(attempt: 20, using: &generator) }
-        #expect(delays.allSatisfy { $0 >= .zero && $0 <= .seconds(5) })
-        #expect(delays.contains { $0 < .seconds(1) } && delays.contains { $0 > .seconds(4) })
+        #expect(backoff.delay(attempt: 3, fraction: 0) == .zero)
+        #expect(backoff.delay(attempt: 3, fraction: 0.5) == .milliseconds(200))
+        #expect(backoff.delay(attempt: 20, fraction: 1) == .seconds(5))
+        #expect(backoff.delay(attempt: 20, fraction: 7) == .seconds(5))
     }
 
     @Test func scriptDigestIsSHA1() {

@@ -104,7 +104,7 @@ struct AccountRoutes: Sendable {
         }
         switch reply {
         case .done:
-            backend.noteChange(AccountChange(account: id, generation: expected ?? Generation(0), outcome: .removed))
+            await backend.noteChange(AccountChange(account: id, generation: expected ?? Generation(0), outcome: .removed))
             return APIAnswer(status: .noContent)
         case .missing: throw .accountNotFound(id)
         case .conflict(let generation): throw conflict(id, generation)
@@ -124,7 +124,7 @@ struct AccountRoutes: Sendable {
         switch reply {
         case .done:
             let snapshot = try await read(id)
-            backend.noteChange(AccountChange(account: id, generation: snapshot.generation, outcome: .edited))
+            await backend.noteChange(AccountChange(account: id, generation: snapshot.generation, outcome: .edited))
             return answer(snapshot)
         case .missing: throw .accountNotFound(id)
         case .conflict(let generation): throw conflict(id, generation)
@@ -178,7 +178,7 @@ struct AccountRoutes: Sendable {
 
     /// The credentials are stored: a store that goes away now must not turn that into an error.
     private func stored(_ put: AccountPut, _ generation: Generation) async -> APIAnswer {
-        backend.noteChange(AccountChange(account: put.id, generation: generation, outcome: .added))
+        await backend.noteChange(AccountChange(account: put.id, generation: generation, outcome: .added))
         if let snapshot = try? await backend.directory.read(put.id) { return answer(snapshot) }
         return APIAnswer(body: AccountDocument.render(put, generation: generation), etag: EntityTag(generation))
     }

@@ -77,6 +77,7 @@ public struct CallerKeyFile: Sendable {
     }
 
     /// Reads, changes and replaces the file under a lock, so that two commands at once lose nothing.
+    @discardableResult
     private func change(_ body: (inout [CallerKey]) -> Bool) throws(CallerKeyFileError) -> Bool {
         do {
             return try DurableFile.withLock(path + ".lock") {

@@ -40,7 +40,8 @@ struct JSONReader {
     private mutating func value(depth: Int) throws(JSONSyntaxError) -> JSONValue {
         skipSpace()
         guard depth < Self.maximumDepth else { throw error("too deeply nested") }
-        switch current {
+        guard let first = current else { throw error("it ends too early") }
+        switch first {
         case UInt8(ascii: "{"): return try object(depth: depth)
         case UInt8(ascii: "["): return try array(depth: depth)
         case UInt8(ascii: "\""): return .string(try string())
@@ -48,7 +49,6 @@ struct JSONReader {
         case UInt8(ascii: "f"): return try word("false", .bool(false))
         case UInt8(ascii: "n"): return try word("null", .null)
         case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"): return try number()
-        case nil: throw error("it ends too early")
         default: throw error("a value is expected")
         }
     }

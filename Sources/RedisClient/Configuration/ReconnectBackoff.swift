@@ -21,7 +21,10 @@ public struct ReconnectBackoff: Sendable, Hashable {
         return min(ceiling, cap)
     }
 
-    public func delay(attempt: Int, using generator: inout some RandomNumberGenerator) -> Duration {
-        max(ceiling(attempt: attempt), .zero) * Double.random(in: 0...1, using: &generator)
+    /// The wait after `attempt` failures in a row.
+    ///
+    /// - Parameter fraction: Drawn evenly from 0…1 for each wait.
+    public func delay(attempt: Int, fraction: Double) -> Duration {
+        max(ceiling(attempt: attempt), .zero) * min(max(fraction, 0), 1)
     }
 }

@@ -106,12 +106,12 @@ final class NodeLink: Sendable {
     /// Returns when the task is cancelled, after the connection has closed.
     func run() async {
         var attempt = 0
-        var generator = SystemRandomNumberGenerator()
         while !Task.isCancelled {
             let outcome = await connectAndServe()
             guard !Task.isCancelled else { break }
             if outcome.lived >= .seconds(1) { attempt = 0 }
-            let delay = factory.configuration.reconnectBackoff.delay(attempt: attempt, using: &generator)
+            let delay = factory.configuration.reconnectBackoff.delay(
+                attempt: attempt, fraction: .random(in: 0...1))
             attempt += 1
             try? await Task.sleep(for: delay)
         }

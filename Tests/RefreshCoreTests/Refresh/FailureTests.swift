@@ -142,7 +142,8 @@ struct FailureTests {
         }
         #expect(await fleet.newerThan(1, bob).isRefreshed)
         let report = await fleet.one.coordinator.recoverLeftovers()
-        #expect(report == { var wanted = RefreshCoordinator.ReplayReport(); wanted.committed = 1; wanted.orphaned = 1; return wanted }())
+        #expect(report.committed == 1)
+        #expect(report.orphaned == 1)
         #expect(await fleet.store.snapshot(alice)?.accessToken == Secret("kept"))
         // No refresh token in the answer: the one that was spent stays in use.
         #expect(await fleet.store.refreshToken(alice) == Secret("rt-old"))
