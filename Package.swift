@@ -9,46 +9,120 @@ let settings: [SwiftSetting] = [
 
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let deque = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
 let nioConcurrency = Target.Dependency.product(name: "NIOConcurrencyHelpers", package: "swift-nio")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioHTTP = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+let nioHTTPTypes = Target.Dependency.product(name: "NIOHTTPTypesHTTP1", package: "swift-nio-extras")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
+let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 
 let package = Package(
     name: "perennial",
     platforms: [.macOS(.v15)],
     products: [
-        .executable(name: "perennial", targets: ["PerennialCLI"])
+        .executable(name: "perennial", targets: ["PerennialCLI"]),
+        .library(name: "Perennial", targets: ["Perennial"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser.git", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-collections.git", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-crypto.git", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-http-types.git", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log.git", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-extras.git", from: "1.35.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl.git", from: "2.37.6"),
         .package(url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.1"),
         .package(url: "https://github.com/jpsim/Yams.git", from: "6.2.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
+        .package(url: "https://github.com/swiftlang/swift-subprocess.git", from: "1.0.2"),
     ],
     targets: [
+        // The domain: no NIO, no C.
         .target(name: "RefreshCore", dependencies: [logging], swiftSettings: settings),
         .target(name: "Sealing", dependencies: ["RefreshCore", crypto], swiftSettings: settings),
         .target(name: "Journal", dependencies: ["RefreshCore", "Sealing", logging], swiftSettings: settings),
+
+        // The C libraries, each imported by one target only.
         .target(name: "CHiredis", linkerSettings: [.linkedLibrary("hiredis")]),
+        .target(name: "CCurl", linkerSettings: [.linkedLibrary("curl")]),
         .target(
             name: "RedisClient",
-            dependencies: ["CHiredis", crypto, lifecycle, logging, nioConcurrency, nioCore, nioPosix, nioSSL],
+            dependencies: ["CHiredis", crypto, deque, lifecycle, logging, nioConcurrency, nioCore, nioPosix, nioSSL],
             swiftSettings: settings),
+        .target(name: "CurlClient", dependencies: ["CCurl"], swiftSettings: settings),
+
+        // The ports on Redis and on the providers.
         .target(
             name: "RedisStore", dependencies: ["RedisClient", "RefreshCore", "Sealing"],
-            resources: [.embedInCode("Scripts")],
+            resources: [.embedInCode("Scripts")], swiftSettings: settings),
+        .target(name: "ConfigurationFile", dependencies: [yams], swiftSettings: settings),
+        .target(
+            name: "Providers", dependencies: ["ConfigurationFile", "CurlClient", "RefreshCore"],
+            resources: [.embedInCode("Presets")], swiftSettings: settings),
+        .target(
+            name: "PerennialConfiguration", dependencies: ["ConfigurationFile", "Providers", "RefreshCore"],
+            swiftSettings: settings),
+
+        // The faces.
+        .target(
+            name: "PerennialAPI",
+            dependencies: [
+                "RefreshCore", crypto, httpTypes, hummingbirdCore, lifecycle, logging, nioCore, nioHTTP, nioHTTPTypes,
+                nioPosix,
+            ], swiftSettings: settings),
+        .target(
+            name: "Perennial",
+            dependencies: [
+                "CurlClient", "Journal", "PerennialConfiguration", "Providers", "RedisClient", "RedisStore",
+                "RefreshCore", "Sealing", lifecycle, logging, subprocess,
+            ], swiftSettings: settings),
+        .target(
+            name: "MockProvider",
+            dependencies: [hummingbird, hummingbirdCore, nioCore, nioPosix, logging, crypto, httpTypes, lifecycle],
+            swiftSettings: settings),
+        .executableTarget(
+            name: "PerennialCLI",
+            dependencies: [
+                "ConfigurationFile", "CurlClient", "Journal", "MockProvider", "Perennial", "PerennialAPI",
+                "PerennialConfiguration", "Providers", "RedisClient", "RedisStore", "RefreshCore", "Sealing",
+                argumentParser, lifecycle, logging,
+            ], swiftSettings: settings),
+
+        // For tests and benchmarks.
+        .target(
+            name: "PerennialTesting", dependencies: ["RefreshCore", logging],
+            swiftSettings: settings),
+        .testTarget(
+            name: "RefreshCoreTests", dependencies: ["RefreshCore", "PerennialTesting", logging],
+            swiftSettings: settings),
+        .testTarget(
+            name: "RedisClientTests",
+            dependencies: [
+                "RedisClient", "PerennialTesting", lifecycle, logging, nioConcurrency, nioCore, nioPosix,
+            ], swiftSettings: settings),
+        .testTarget(name: "CurlClientTests", dependencies: ["CurlClient"], swiftSettings: settings),
+        .testTarget(
+            name: "MockProviderTests", dependencies: ["MockProvider", nioCore, nioPosix, logging, lifecycle],
+            swiftSettings: settings),
+        .testTarget(
+            name: "ProvidersTests", dependencies: ["ConfigurationFile", "CurlClient", "Providers", "RefreshCore"],
+            swiftSettings: settings),
+        .testTarget(
+            name: "PerennialConfigurationTests",
+            dependencies: ["ConfigurationFile", "PerennialConfiguration", "Providers", "RefreshCore"],
+            swiftSettings: settings),
+        .testTarget(
+            name: "PerennialAPITests",
+            dependencies: ["PerennialAPI", "RefreshCore", lifecycle, logging, nioCore, nioPosix],
             swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]

@@ -2,6 +2,7 @@ import Dispatch
 import Logging
 import RefreshCore
 import Sealing
+import Synchronization
 
 /// The journal of an instance on disk.
 ///
@@ -94,31 +95,44 @@ public actor FileJournal: ResponseJournal {
 }
 
 /// The blocking side of the journal: one serial queue, so that a slow disk holds up no other work.
-private actor JournalDisk {
-    private let queue = DispatchSerialQueue(label: "perennial.journal")
-    private let file: JournalFile
+private final class JournalDisk: Sendable {
+    private let queue = DispatchQueue(label: "perennial.journal")
+    private let file: Mutex<JournalFile>
     /// A file larger than this is begun anew as soon as nothing in it is live.
     private static let resetSize = 1 << 20
 
-    nonisolated var unownedExecutor: UnownedSerialExecutor { queue.asUnownedSerialExecutor() }
-
     init(file: sending JournalFile) {
-        self.file = file
+        self.file = Mutex(file)
     }
 
-    func write(_ bytes: [UInt8], resetting: Bool) -> JournalError? {
-        do {
-            if resetting, file.size > Self.resetSize {
-                try file.truncate(to: 0)
-            } else {
-                try file.append(bytes)
+    func write(_ bytes: [UInt8], resetting: Bool) async -> JournalError? {
+        await onQueue { file in
+            do throws(JournalError) {
+                if resetting, file.size > Self.resetSize {
+                    try file.truncate(to: 0)
+                } else {
+                    try file.append(bytes)
+                }
+                try file.sync()
+                return nil
+            } catch {
+                return error
             }
-            try file.sync()
-            return nil
-        } catch {
-            return error
         }
     }
 
-    func remove() { file.remove() }
+    func remove() async {
+        _ = await onQueue { file in
+            file.remove()
+            return nil
+        }
+    }
+
+    private func onQueue(_ work: @escaping @Sendable (JournalFile) -> JournalError?) async -> JournalError? {
+        await withCheckedContinuation { continuation in
+            queue.async {
+                continuation.resume(returning: self.file.withLock { work($0) })
+            }
+        }
+    }
 }

@@ -1,6 +1,27 @@
 import RedisClient
 import RefreshCore
 import Sealing
+import Synchronization
+
+/// Keeps every part of the store from Redis until ``StoreMeta`` has found that this is the right store and the right
+/// key: nothing is written before that.
+public final class StoreGate: Sendable {
+    private let obstacle: Mutex<StoreError?>
+
+    /// - Parameter reason: what to tell whoever asks too early.
+    public init(closedBecause reason: String = "Redis has not been reached yet") {
+        self.obstacle = Mutex(StoreError(.unavailable, reason))
+    }
+
+    public func open() { obstacle.withLock { $0 = nil } }
+    public func close(_ error: StoreError) { obstacle.withLock { $0 = error } }
+    /// Why the store cannot be used; nil once it can.
+    public var reason: StoreError? { obstacle.withLock { $0 } }
+
+    func check() throws(StoreError) {
+        if let error = obstacle.withLock({ $0 }) { throw error }
+    }
+}
 
 /// What every part of the store works with: the client, the names of the keys, the sealing keys and the fleet's clock.
 public struct RedisLink: Sendable {
@@ -8,17 +29,20 @@ public struct RedisLink: Sendable {
     public let keys: Keys
     public let ring: KeyRing
     public let clock: FleetClock
+    public let gate: StoreGate
 
-    public init(client: RedisClient, keys: Keys, ring: KeyRing, clock: FleetClock) {
+    public init(client: RedisClient, keys: Keys, ring: KeyRing, clock: FleetClock, gate: StoreGate = StoreGate()) {
         self.client = client
         self.keys = keys
         self.ring = ring
         self.clock = clock
+        self.gate = gate
     }
 
     func evaluate(
         _ script: RedisScript, keys: [String], arguments: [any RedisArgument]
     ) async throws(StoreError) -> [RESPValue] {
+        try gate.check()
         do {
             let reply = try await client.evaluate(script, keys: keys, arguments: arguments)
             guard let fields = reply.array else { throw StoreError.malformed(script.name) }
@@ -33,6 +57,11 @@ public struct RedisLink: Sendable {
     }
 
     func send(_ command: RedisCommand, key: String?) async throws(StoreError) -> RESPValue {
+        try gate.check()
+        return try await sendUngated(command, key: key)
+    }
+
+    func sendUngated(_ command: RedisCommand, key: String?) async throws(StoreError) -> RESPValue {
         do {
             return try await client.send(command, key: key)
         } catch {
@@ -41,6 +70,7 @@ public struct RedisLink: Sendable {
     }
 
     func pipeline(_ commands: [RedisCommand], key: String?) async throws(StoreError) -> [RESPValue] {
+        try gate.check()
         guard !commands.isEmpty else { return [] }
         let replies: [RESPValue]
         do {

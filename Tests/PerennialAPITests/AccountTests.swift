@@ -9,7 +9,7 @@ import Testing
 
     @Test func putCreatesThenReplaces() async throws {
         let house = try House()
-        try await house.serve { client in
+        try await house.serve { client async throws in
             let created = try await client.send("PUT", "/v1/accounts/alice%40x", body: Self.body)
             #expect(created.status == 201)
             #expect(created.headers["location"] == "/v1/accounts/alice@x")
@@ -18,7 +18,8 @@ import Testing
             #expect(created.member("expires_at") == "2026-11-21T10:00:00Z")
             #expect(!created.body.contains("secret"))
             let replaced = try await client.send(
-                "PUT", "/v1/accounts/alice@x", headers: ["Content-Type: application/json; charset=utf-8"], body: Self.body)
+                "PUT", "/v1/accounts/alice@x", headers: ["Content-Type: application/json; charset=utf-8"],
+                body: Self.body)
             #expect(replaced.status == 200)
             #expect(replaced.headers["etag"] == "\"2\"")
         }
@@ -27,7 +28,7 @@ import Testing
     @Test func theCallerSeesItsOwnChangeAtOnce() async throws {
         let house = try House()
         try house.addWarm("a")
-        try await house.serve { client in
+        try await house.serve { client async throws in
             let body = #"{"provider":"acme","refresh_token":"r","access_token":"at-new","expires_at":1795260000.5}"#
             #expect(try await client.send("PUT", "/v1/accounts/a", body: body).status == 200)
             let token = try await client.send("GET", "/v1/accounts/a/token")
@@ -46,7 +47,7 @@ import Testing
         try house.add("a", token: "at-secret") {
             $0.lastFault = RefreshFault(kind: .unsent, message: "connect \"failed\"\n")
         }
-        try await house.serve { client in
+        try await house.serve { client async throws in
             let response = try await client.send("GET", "/v1/accounts/a")
             #expect(!response.body.contains("at-secret"))
             #expect(response.body.contains(#"{"kind":"unsent","message":"connect \"failed\"\u000a"}"#))
@@ -62,7 +63,7 @@ import Testing
     @Test func listIsPaged() async throws {
         let house = try House()
         for id in ["a", "b", "c"] { try house.add(id) }
-        try await house.serve { client in
+        try await house.serve { client async throws in
             let first = try await client.send("GET", "/v1/accounts?limit=2")
             #expect(first.member("next") == "b")
             let second = try await client.send("GET", "/v1/accounts?limit=2&after=b")
@@ -72,7 +73,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("GET", "If-None-Match: \"17\"", 304), ("GET", "If-None-Match: W/\"17\"", 304), ("GET", "If-None-Match: *", 304),
+        ("GET", "If-None-Match: \"17\"", 304), ("GET", "If-None-Match: W/\"17\"", 304),
+        ("GET", "If-None-Match: *", 304),
         ("GET", "If-None-Match: \"16\", \"17\"", 304), ("GET", "If-None-Match: \"16\"", 200),
         ("GET", "If-None-Match: 17", 400), ("GET", "If-None-Match: \"17", 400), ("GET", "If-None-Match: \"x\"", 400),
         ("GET", "If-None-Match: \"17\",", 400), ("GET", "If-None-Match: \"99999999999999999999\"", 400),
@@ -85,7 +87,7 @@ import Testing
         let house = try House()
         try house.add("a")
         let bodies = ["PUT": Self.body, "PATCH": #"{"name":"New"}"#]
-        try await house.serve { client in
+        try await house.serve { client async throws in
             let response = try await client.send(method, "/v1/accounts/a", headers: [header], body: bodies[method])
             #expect(response.status == status)
             if status == 412 {
@@ -99,14 +101,14 @@ import Testing
     @Test(arguments: [("If-Match: \"1\"", 412), ("If-Match: *", 412), ("If-None-Match: *", 201)])
     func conditionsOnAnAccountThatIsNotThere(header: String, status: Int) async throws {
         let house = try House()
-        try await house.serve { client in
+        try await house.serve { client async throws in
             #expect(try await client.send("PUT", "/v1/accounts/a", headers: [header], body: Self.body).status == status)
         }
     }
 
     @Test func instancesAreListed() async throws {
         let house = try House()
-        try await house.serve { client in
+        try await house.serve { client async throws in
             let response = try await client.send("GET", "/v1/instances")
             #expect(
                 response.body
@@ -118,7 +120,7 @@ import Testing
 
     @Test func healthSaysWhatIsWrong() async throws {
         let house = try House()
-        try await house.serve { client in
+        try await house.serve { client async throws in
             #expect(try await client.send("GET", "/livez").body == #"{"status":"ok"}"#)
             #expect(try await client.send("GET", "/readyz").status == 200)
             house.readiness.current = ReadinessReport(

@@ -16,8 +16,8 @@ import Testing
         var testDescription: String { "\(method) \(target) \(headers) \(body ?? "")" }
 
         init(
-            _ method: String, _ target: String, _ headers: [String] = [], body: String? = nil, _ status: Int,
-            _ code: String, _ detail: String = ""
+            _ method: String, _ target: String, _ status: Int, _ code: String, _ detail: String = "",
+            headers: [String] = [], body: String? = nil
         ) {
             (self.method, self.target, self.headers, self.body) = (method, target, headers, body)
             (self.status, self.code, self.detail) = (status, code, detail)
@@ -34,7 +34,7 @@ import Testing
         Case("GET", "/v1/accounts/missing/token", 404, "account_not_found"),
         Case("POST", "/v1/accounts/missing/refresh", 404, "account_not_found"),
         Case("POST", "/v1/accounts/missing/pause", 404, "account_not_found"),
-        Case("PATCH", "/v1/accounts/missing", body: #"{"name":"x"}"#, 404, "account_not_found"),
+        Case("PATCH", "/v1/accounts/missing", 404, "account_not_found", body: #"{"name":"x"}"#),
         Case("DELETE", "/v1/accounts/missing", 404, "account_not_found"),
         Case("POST", "/v1/accounts", 405, "method_not_allowed"),
         Case("DELETE", "/v1/accounts/a/token", 405, "method_not_allowed", "GET, HEAD"),
@@ -52,44 +52,68 @@ import Testing
         Case("GET", "/v1/accounts/a/token?min_tll=5", 400, "malformed_request", "min_tll"),
         Case("GET", "/v1/accounts/a/token?min_ttl=1&min_ttl=2", 400, "malformed_request", "twice"),
         Case("GET", "/v1/accounts/a/token?refused_generation=x", 400, "malformed_request", "refused_generation"),
-        Case("GET", "/v1/accounts/a/token", ["X-Perennial-Refused-Generation: x"], 400, "malformed_request"),
+        Case("GET", "/v1/accounts/a/token", 400, "malformed_request", headers: ["X-Perennial-Refused-Generation: x"]),
         Case("GET", "/v1/accounts?limit=0", 400, "malformed_request", "limit"),
         Case("GET", "/v1/accounts?limit=1001", 400, "malformed_request", "limit"),
         Case("GET", "/v1/accounts?after=%20", 400, "invalid_account_id"),
         Case("GET", "/v1/accounts?after=%zz", 400, "malformed_request"),
-        Case("PUT", "/v1/accounts/a", body: "", 400, "malformed_body"),
-        Case("PUT", "/v1/accounts/a", body: "{\"provider\":\n  \"ac\u{1}\"}", 400, "malformed_body", "line 2, column 7"),
-        Case("PUT", "/v1/accounts/a", body: #"{"provider":"acme","refresh_token":"sesame""#, 400, "malformed_body"),
-        Case("PUT", "/v1/accounts/a", body: #"["sesame"]"#, 400, "malformed_body", "an array"),
-        Case("PUT", "/v1/accounts/a", body: #"{"refresh_token":"sesame"}"#, 400, "malformed_body", "provider is missing"),
-        Case("PUT", "/v1/accounts/a", body: #"{"provider":"acme"}"#, 400, "malformed_body", "refresh_token is missing"),
-        Case("PUT", "/v1/accounts/a", body: #"{"provider":"acme","refresh_token":"sesame","pool":"x"}"#, 400, "malformed_body", "\"pool\""),
-        Case("PUT", "/v1/accounts/a", body: #"{"provider":"acme","refresh_token":"r","sesame.sesame":1}"#, 400, "malformed_body", "13 bytes"),
-        Case("PUT", "/v1/accounts/a", body: #"{"provider":"acme","provider":"acme","refresh_token":"sesame"}"#, 400, "malformed_body", "twice"),
-        Case("PUT", "/v1/accounts/a", body: #"{"provider":"acme","refresh_token":5}"#, 400, "malformed_body", "a number"),
-        Case("PUT", "/v1/accounts/a", body: #"{"provider":"nobody","refresh_token":"sesame"}"#, 400, "unknown_provider", "acme"),
-        Case("PUT", "/v1/accounts/a", body: #"{"provider":"a b","refresh_token":"sesame"}"#, 400, "invalid_account"),
-        Case("PUT", "/v1/accounts/a", body: #"{"provider":"acme","refresh_token":"se same"}"#, 400, "invalid_account", "refresh_token"),
-        Case("PUT", "/v1/accounts/a", body: #"{"provider":"acme","refresh_token":"r","access_token":"sesame"}"#, 400, "invalid_account", "expires_at"),
-        Case("PUT", "/v1/accounts/a", body: #"{"provider":"acme","refresh_token":"r","access_token":"sesame","expires_at":"tomorrow"}"#, 400, "malformed_body", "RFC 3339"),
-        Case("PUT", "/v1/accounts/a", body: #"{"provider":"acme","refresh_token":"r","access_token":"sesame","expires_at":1795252620500}"#, 400, "malformed_body", "milliseconds"),
-        Case("PUT", "/v1/accounts/a", body: #"{"provider":"acme","refresh_token":"r","access_token":"sesame","expires_at":true}"#, 400, "malformed_body", "a boolean"),
-        Case("PUT", "/v1/accounts/a", body: String(repeating: "[", count: 5000), 400, "malformed_body", "nested"),
-        Case("PUT", "/v1/accounts/a", ["Content-Type: text/plain"], body: AccountTests.body, 415, "unsupported_media_type"),
-        Case("PATCH", "/v1/accounts/a", body: "{}", 400, "malformed_body", "nothing"),
-        Case("PATCH", "/v1/accounts/a", body: #"{"enabled":"yes"}"#, 400, "malformed_body", "enabled"),
-        Case("PATCH", "/v1/accounts/a", body: #"{"name":"a\u0007"}"#, 400, "invalid_account"),
-        Case("PATCH", "/v1/accounts/a", body: #"{"name":"x","token":1}"#, 400, "malformed_body", "\"token\""),
-        Case("POST", "/v1/accounts/a/refresh", body: #"{"if_generation":"17"}"#, 400, "malformed_body", "if_generation"),
-        Case("POST", "/v1/accounts/a/refresh", body: #"{"if_generation":-1}"#, 400, "malformed_body", "if_generation"),
-        Case("POST", "/v1/accounts/a/refresh", body: #"{"force":true}"#, 400, "malformed_body", "\"force\""),
-        Case("POST", "/v1/accounts/a/pause", body: #"{"for":1}"#, 400, "malformed_body", "\"for\""),
+        Case("PUT", "/v1/accounts/a", 400, "malformed_body", body: ""),
+        Case(
+            "PUT", "/v1/accounts/a", 400, "malformed_body", "line 2, column 7", body: "{\"provider\":\n  \"ac\u{1}\"}"),
+        Case("PUT", "/v1/accounts/a", 400, "malformed_body", body: #"{"provider":"acme","refresh_token":"sesame""#),
+        Case("PUT", "/v1/accounts/a", 400, "malformed_body", "an array", body: #"["sesame"]"#),
+        Case(
+            "PUT", "/v1/accounts/a", 400, "malformed_body", "provider is missing", body: #"{"refresh_token":"sesame"}"#),
+        Case("PUT", "/v1/accounts/a", 400, "malformed_body", "refresh_token is missing", body: #"{"provider":"acme"}"#),
+        Case(
+            "PUT", "/v1/accounts/a", 400, "malformed_body", "\"pool\"",
+            body: #"{"provider":"acme","refresh_token":"sesame","pool":"x"}"#),
+        Case(
+            "PUT", "/v1/accounts/a", 400, "malformed_body", "13 bytes",
+            body: #"{"provider":"acme","refresh_token":"r","sesame.sesame":1}"#),
+        Case(
+            "PUT", "/v1/accounts/a", 400, "malformed_body", "twice",
+            body: #"{"provider":"acme","provider":"acme","refresh_token":"sesame"}"#),
+        Case(
+            "PUT", "/v1/accounts/a", 400, "malformed_body", "a number", body: #"{"provider":"acme","refresh_token":5}"#),
+        Case(
+            "PUT", "/v1/accounts/a", 400, "unknown_provider", "acme",
+            body: #"{"provider":"nobody","refresh_token":"sesame"}"#),
+        Case("PUT", "/v1/accounts/a", 400, "invalid_account", body: #"{"provider":"a b","refresh_token":"sesame"}"#),
+        Case(
+            "PUT", "/v1/accounts/a", 400, "invalid_account", "refresh_token",
+            body: #"{"provider":"acme","refresh_token":"se same"}"#),
+        Case(
+            "PUT", "/v1/accounts/a", 400, "invalid_account", "expires_at",
+            body: #"{"provider":"acme","refresh_token":"r","access_token":"sesame"}"#),
+        Case(
+            "PUT", "/v1/accounts/a", 400, "malformed_body", "RFC 3339",
+            body: #"{"provider":"acme","refresh_token":"r","access_token":"sesame","expires_at":"tomorrow"}"#),
+        Case(
+            "PUT", "/v1/accounts/a", 400, "malformed_body", "milliseconds",
+            body: #"{"provider":"acme","refresh_token":"r","access_token":"sesame","expires_at":1795255020500}"#),
+        Case(
+            "PUT", "/v1/accounts/a", 400, "malformed_body", "a boolean",
+            body: #"{"provider":"acme","refresh_token":"r","access_token":"sesame","expires_at":true}"#),
+        Case("PUT", "/v1/accounts/a", 400, "malformed_body", "nested", body: String(repeating: "[", count: 5000)),
+        Case(
+            "PUT", "/v1/accounts/a", 415, "unsupported_media_type", headers: ["Content-Type: text/plain"],
+            body: AccountTests.body),
+        Case("PATCH", "/v1/accounts/a", 400, "malformed_body", "nothing", body: "{}"),
+        Case("PATCH", "/v1/accounts/a", 400, "malformed_body", "enabled", body: #"{"enabled":"yes"}"#),
+        Case("PATCH", "/v1/accounts/a", 400, "invalid_account", body: #"{"name":"a\u0007"}"#),
+        Case("PATCH", "/v1/accounts/a", 400, "malformed_body", "\"token\"", body: #"{"name":"x","token":1}"#),
+        Case(
+            "POST", "/v1/accounts/a/refresh", 400, "malformed_body", "if_generation", body: #"{"if_generation":"17"}"#),
+        Case("POST", "/v1/accounts/a/refresh", 400, "malformed_body", "if_generation", body: #"{"if_generation":-1}"#),
+        Case("POST", "/v1/accounts/a/refresh", 400, "malformed_body", "\"force\"", body: #"{"force":true}"#),
+        Case("POST", "/v1/accounts/a/pause", 400, "malformed_body", "\"for\"", body: #"{"for":1}"#),
     ]
 
     @Test(arguments: cases) func isRefused(_ item: Case) async throws {
         let house = try House()
         try house.add("a")
-        try await house.serve { client in
+        try await house.serve { client async throws in
             let response = try await client.send(item.method, item.target, headers: item.headers, body: item.body)
             #expect(response.status == item.status)
             #expect(response.headers["content-type"] == "application/problem+json")
@@ -98,7 +122,9 @@ import Testing
             #expect(response.member("title")?.isEmpty == false)
             #expect(response.member("instance") == String(item.target.prefix { $0 != "?" }))
             let allowed = response.headers["allow"] ?? ""
-            #expect(item.detail.isEmpty || response.member("detail")?.contains(item.detail) == true || allowed == item.detail)
+            #expect(
+                item.detail.isEmpty || response.member("detail")?.contains(item.detail) == true
+                    || allowed == item.detail)
             #expect(!response.body.contains("sesame"))
             #expect(house.fleet.snapshot(try AccountID("a"))?.generation == Generation(17))
         }
@@ -106,7 +132,7 @@ import Testing
 
     @Test func aBodyBeyondTheCapIsRefused() async throws {
         let house = try House()
-        try await house.serve { client in
+        try await house.serve { client async throws in
             // Refused by its announced length, without being sent.
             let announced = try await client.exchange(
                 "PUT /v1/accounts/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 262145\r\n\r\n", untilClosed: true)
@@ -125,7 +151,7 @@ import Testing
     @Test(arguments: ["NONSENSE\r\n\r\n", "GET / HTTP/1.1\r\nHost: localhost\r\nBad Header: x\r\n\r\n"])
     func whatIsNotHTTPIsRefused(text: String) async throws {
         let house = try House()
-        try await house.serve { client in
+        try await house.serve { client async throws in
             let outcome = try await client.exchange(text, untilClosed: true)
             #expect(outcome.responses.map(\.status) == [400])
             #expect(outcome.responses.first?.member("type") == "urn:perennial:problem:malformed_request")
@@ -135,7 +161,7 @@ import Testing
 
     @Test func headersBeyondTheCapAreRefused() async throws {
         let house = try House()
-        try await house.serve { client in
+        try await house.serve { client async throws in
             let outcome = try await client.exchange(
                 "GET /livez HTTP/1.1\r\nHost: localhost\r\nX-Long: \(String(repeating: "a", count: 20_000))\r\n\r\n",
                 untilClosed: true)

@@ -7,7 +7,7 @@ import Testing
     @Test func tokenHasExactlyTheDocumentedShape() async throws {
         let house = try House()
         try house.addWarm("alice@example.com", token: "at\"17\\")
-        try await house.serve { client in
+        try await house.serve { client async throws in
             let response = try await client.send("GET", "/v1/accounts/alice@example.com/token")
             #expect(response.status == 200)
             #expect(
@@ -25,7 +25,7 @@ import Testing
     @Test func warmAndOrdinaryWayAnswerTheSameBytes() async throws {
         let house = try House()
         try house.addWarm("a")
-        try await house.serve { client in
+        try await house.serve { client async throws in
             let warm = try await client.send("GET", "/v1/accounts/a/token")
             let ordinary = try await client.send("GET", "/v1/accounts/a/token?min_ttl=0")
             #expect(warm.head == ordinary.head)
@@ -39,7 +39,7 @@ import Testing
         try house.add("cold")
         try house.add("expired", life: .seconds(30))
         try house.add("new", generation: 1, token: nil)
-        try await house.serve { client in
+        try await house.serve { client async throws in
             let cold = try await client.send("GET", "/v1/accounts/cold/token")
             #expect(cold.member("source") == "redis")
             let again = try await client.send("GET", "/v1/accounts/cold/token")
@@ -57,7 +57,7 @@ import Testing
     @Test func secondsLeftAreRoundedDown() async throws {
         let house = try House()
         try house.add("a", life: .milliseconds(1_200_900))
-        try await house.serve { client in
+        try await house.serve { client async throws in
             #expect(try await client.send("GET", "/v1/accounts/a/token").member("expires_in") == "1200")
         }
     }
@@ -65,7 +65,7 @@ import Testing
     @Test func minimumLifeForcesARefresh() async throws {
         let house = try House()
         try house.add("a") { $0.obtainedAt = nil }
-        try await house.serve { client in
+        try await house.serve { client async throws in
             #expect(try await client.send("GET", "/v1/accounts/a/token?min_ttl=3600").member("generation") == "17")
             #expect(try await client.send("GET", "/v1/accounts/a/token?min_ttl=3601").member("generation") == "18")
         }
@@ -74,7 +74,7 @@ import Testing
     @Test(arguments: ["query", "header"]) func aRefusedGenerationIsReplacedOnce(way: String) async throws {
         let house = try House()
         try house.addWarm("a")
-        try await house.serve { client in
+        try await house.serve { client async throws in
             func report(_ generation: String) async throws -> RawResponse {
                 way == "query"
                     ? try await client.send("GET", "/v1/accounts/a/token?refused_generation=\(generation)")
@@ -91,7 +91,7 @@ import Testing
     @Test func anUnchangedTokenNeedNotBeSentAgain() async throws {
         let house = try House()
         try house.addWarm("a")
-        try await house.serve { client in
+        try await house.serve { client async throws in
             let same = try await client.send("GET", "/v1/accounts/a/token", headers: ["If-None-Match: \"17\""])
             #expect(same.status == 304)
             #expect(same.headers["etag"] == "\"17\"")
@@ -103,7 +103,7 @@ import Testing
     @Test func headAnswersWithoutABody() async throws {
         let house = try House()
         try house.addWarm("a")
-        try await house.serve { client in
+        try await house.serve { client async throws in
             let get = try await client.send("GET", "/v1/accounts/a/token")
             let head = try await client.send("HEAD", "/v1/accounts/a/token")
             #expect(head.head == get.head)
@@ -115,7 +115,7 @@ import Testing
         let house = try House()
         try house.add("a", life: .seconds(40)) { $0.obtainedAt = nil }
         house.endpoint.answer(.misconfigured("invalid_client"))
-        try await house.serve { client in
+        try await house.serve { client async throws in
             let response = try await client.send("GET", "/v1/accounts/a/token")
             #expect(response.status == 200)
             #expect(response.member("stale") == "true")
@@ -125,7 +125,7 @@ import Testing
     @Test func refreshAnswersOutcomeGenerationAndExpiry() async throws {
         let house = try House()
         try house.addWarm("a")
-        try await house.serve { client in
+        try await house.serve { client async throws in
             let refreshed = try await client.send("POST", "/v1/accounts/a/refresh", body: #"{"if_generation": 17}"#)
             #expect(refreshed.status == 200)
             #expect(refreshed.body == #"{"outcome":"refreshed","generation":18,"expires_at":"2026-11-21T10:57:00Z"}"#)
@@ -146,7 +146,7 @@ import Testing
         let house = try House()
         try house.addWarm("a")
         house.endpoint.hold()
-        try await house.serve { client in
+        try await house.serve { client async throws in
             async let first = client.send("POST", "/v1/accounts/a/refresh")
             try await eventually { house.endpoint.isWaitedFor }
             async let second = client.send("POST", "/v1/accounts/a/refresh")

@@ -107,7 +107,8 @@ final class HostilePeer: Sendable {
 }
 
 @Suite struct HostilePeerTests {
-    private func quickly(_ configuration: inout RedisConfiguration) {
+    private func quickly(_ configuration: inout RedisConfiguration, _ timeout: Duration = .seconds(10)) {
+        configuration.commandTimeout = timeout
         configuration.reconnectBackoff = ReconnectBackoff(base: .milliseconds(1), cap: .milliseconds(5))
     }
 
@@ -119,12 +120,8 @@ final class HostilePeer: Sendable {
     ) async throws {
         try await within(.seconds(20)) {
             try await HostilePeer.run(answer: { $0 == 1 ? answer : .bytes("+OK\r\n") }) { peer in
-                try await withClient(
-                    peer.url,
-                    {
-                        quickly(&$0); $0.commandTimeout = timeout
-                    }
-                ) { client in
+                try await withClient(peer.url, { quickly(&$0, timeout) }) { client in
+                    try await client.waitUntilReady(timeout: .seconds(10))
                     let error = await failure { () throws(RedisError) in try await client.send(RedisCommand("GET", "a"))
                     }
                     #expect(error?.code == code, "\(error as Any)", sourceLocation: sourceLocation)

@@ -19,7 +19,8 @@ struct AccountRoutes: Sendable {
         let limit = try query.integer("limit", in: 1...Self.largestPage) ?? Self.defaultPage
         try query.finish(allowed: ["after", "limit"])
         do {
-            return APIAnswer(body: AccountDocument.render(try await backend.directory.list(after: after, limit: Int(limit))))
+            return APIAnswer(
+                body: AccountDocument.render(try await backend.directory.list(after: after, limit: Int(limit))))
         } catch {
             throw Problem(error)
         }
@@ -72,6 +73,10 @@ struct AccountRoutes: Sendable {
                 .preconditionFailed, "the account exists already: leave If-None-Match out to replace its credentials",
                 account: id, generation: generation)
         case .conflict(let generation): throw conflict(id, generation)
+        case .otherProvider(let provider):
+            throw Problem(
+                .otherProvider, "the account is one of provider \(provider): delete it first, or choose another id",
+                account: id)
         }
     }
 
@@ -104,7 +109,8 @@ struct AccountRoutes: Sendable {
         }
         switch reply {
         case .done:
-            await backend.noteChange(AccountChange(account: id, generation: expected ?? Generation(0), outcome: .removed))
+            await backend.noteChange(
+                AccountChange(account: id, generation: expected ?? Generation(0), outcome: .removed))
             return APIAnswer(status: .noContent)
         case .missing: throw .accountNotFound(id)
         case .conflict(let generation): throw conflict(id, generation)
@@ -117,7 +123,8 @@ struct AccountRoutes: Sendable {
         let expected = try await expectation(condition, of: id, mustExist: true)
         let reply: EditReply
         do {
-            reply = try await backend.directory.edit(id, AccountEdit(name: name, enabled: enabled, ifGeneration: expected))
+            reply = try await backend.directory.edit(
+                id, AccountEdit(name: name, enabled: enabled, ifGeneration: expected))
         } catch {
             throw Problem(error, account: id)
         }

@@ -57,7 +57,7 @@ public final class CallerKeys: Sendable {
         do {
             state.keys = try file.load()
             logger.notice("caller keys reloaded", metadata: ["keys": "\(state.keys.count)"])
-        } catch where error.code == .missing {
+        } catch  where error.code == .missing {
             // Whoever removes the file wants no key to work any more.
             state.keys = []
             logger.error("\(error); no caller key is good until it is there again")

@@ -1,9 +1,9 @@
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Musl)
-import Musl
+    import Musl
 #else
-import Darwin
+    import Darwin
 #endif
 
 /// Small files that are replaced as a whole and survive a crash at any moment.
@@ -35,9 +35,9 @@ enum DurableFile {
         var status = stat()
         guard stat(path, &status) == 0 else { return nil }
         #if canImport(Darwin)
-        let modified = status.st_mtimespec
+            let modified = status.st_mtimespec
         #else
-        let modified = status.st_mtim
+            let modified = status.st_mtim
         #endif
         return Stamp(
             inode: UInt64(status.st_ino), size: Int64(status.st_size), seconds: Int64(modified.tv_sec),
@@ -70,7 +70,9 @@ enum DurableFile {
             defer { close(file) }
             var offset = 0
             while offset < bytes.count {
-                let count = bytes.withUnsafeBytes { write(file, $0.baseAddress?.advanced(by: offset), $0.count - offset) }
+                let count = bytes.withUnsafeBytes {
+                    write(file, $0.baseAddress?.advanced(by: offset), $0.count - offset)
+                }
                 if count < 0, errno == EINTR { continue }
                 guard count > 0 else { throw Failure("cannot write \(temporary)") }
                 offset += count
@@ -101,11 +103,11 @@ enum DurableFile {
     private static func read(_ file: Int32, into buffer: UnsafeMutableRawBufferPointer) -> Int {
         while true {
             #if canImport(Glibc)
-            let count = Glibc.read(file, buffer.baseAddress, buffer.count)
+                let count = Glibc.read(file, buffer.baseAddress, buffer.count)
             #elseif canImport(Musl)
-            let count = Musl.read(file, buffer.baseAddress, buffer.count)
+                let count = Musl.read(file, buffer.baseAddress, buffer.count)
             #else
-            let count = Darwin.read(file, buffer.baseAddress, buffer.count)
+                let count = Darwin.read(file, buffer.baseAddress, buffer.count)
             #endif
             if count >= 0 || errno != EINTR { return count }
         }

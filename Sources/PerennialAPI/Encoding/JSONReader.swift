@@ -167,7 +167,9 @@ struct JSONReader {
         guard position + 4 <= bytes.count else { throw error("a string does not end") }
         var code: UInt32 = 0
         for _ in 0..<4 {
-            guard let digit = Hexadecimal.value(of: bytes[position]) else { throw error("four hexadecimal digits are expected") }
+            guard let digit = Hexadecimal.value(of: bytes[position]) else {
+                throw error("four hexadecimal digits are expected")
+            }
             code = code << 4 | UInt32(digit)
             position += 1
         }

@@ -20,7 +20,7 @@ struct Timestamp: Sendable, Hashable {
     /// The date in the proleptic Gregorian calendar, counted from the 1st of March so that leap days come last.
     private var date: (year: Int, month: Int, day: Int) {
         let days = Int((seconds - secondOfDay) / 86_400) + 719_468
-        let era = days / 146_097
+        let era = (days >= 0 ? days : days - 146_096) / 146_097
         let dayOfEra = days - era * 146_097
         let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
         let dayOfYear = dayOfEra - (365 * yearOfEra + yearOfEra / 4 - yearOfEra / 100)

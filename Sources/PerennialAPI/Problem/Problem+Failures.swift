@@ -40,7 +40,8 @@ extension Problem {
     /// An account that cannot be stored as it is.
     init(_ refusal: AccountIntake.Refusal, account: AccountID) {
         self.init(
-            refusal.code == .unknownProvider ? .unknownProvider : .invalidAccount, refusal.description, account: account)
+            refusal.code == .unknownProvider ? .unknownProvider : .invalidAccount, refusal.description, account: account
+        )
         // Here it is the caller who named a provider that does not exist.
         status = 400
     }

@@ -18,6 +18,7 @@ struct Problem: Error, Sendable, Hashable {
         case methodNotAllowed = "method_not_allowed"
         case disabled
         case generationConflict = "generation_conflict"
+        case otherProvider = "other_provider"
         case preconditionFailed = "precondition_failed"
         case bodyTooLarge = "body_too_large"
         case headersTooLarge = "headers_too_large"
@@ -109,7 +110,7 @@ extension Problem.Code {
         case .insufficientScope, .forbiddenHost, .forbiddenOrigin: 403
         case .notFound, .accountNotFound: 404
         case .methodNotAllowed: 405
-        case .disabled, .generationConflict: 409
+        case .disabled, .generationConflict, .otherProvider: 409
         case .preconditionFailed: 412
         case .bodyTooLarge: 413
         case .unsupportedMediaType: 415
@@ -139,6 +140,7 @@ extension Problem.Code {
         case .methodNotAllowed: "The method is not allowed here"
         case .disabled: "The account is paused"
         case .generationConflict: "The generation does not exist yet"
+        case .otherProvider: "The account exists at another provider"
         case .preconditionFailed: "The account is not at the expected generation"
         case .bodyTooLarge: "The request body is too large"
         case .headersTooLarge: "The request headers are too large"

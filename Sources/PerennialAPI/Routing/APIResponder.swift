@@ -106,7 +106,8 @@ struct APIResponder: Sendable {
             return response
         }
         return Response(
-            status: answer.status, headers: headers, body: ResponseBody(byteBuffer: ByteBuffer(bytes: answer.body ?? [])))
+            status: answer.status, headers: headers,
+            body: ResponseBody(byteBuffer: ByteBuffer(bytes: answer.body ?? [])))
     }
 
     private func render(_ problem: Problem, path: Substring) -> Response {

@@ -28,7 +28,8 @@ struct RequestQuery {
 
     static func integer(_ text: String, name: String, in range: ClosedRange<Int64>) throws(Problem) -> Int64 {
         // Int64 alone would take a sign, which no query of this API has.
-        guard text.utf8.first.map({ (0x30...0x39).contains($0) }) == true, let value = Int64(text), range.contains(value)
+        guard text.utf8.first.map({ (0x30...0x39).contains($0) }) == true, let value = Int64(text),
+            range.contains(value)
         else {
             throw Problem(
                 .malformedRequest, "\(name) has to be a whole number from \(range.lowerBound) to \(range.upperBound)")

@@ -147,7 +147,9 @@ public final class APIServer: Service {
         let (waiters, all) = state.withLock { state in
             state.bound[index] = bound
             if let socket { state.sockets.append(socket) }
-            guard let all = complete(state) else { return ([], []) as ([CheckedContinuation<[ListenAddress], any Error>], [ListenAddress]) }
+            guard let all = complete(state) else {
+                return ([], []) as ([CheckedContinuation<[ListenAddress], any Error>], [ListenAddress])
+            }
             defer { state.waiters = [] }
             return (state.waiters, all)
         }

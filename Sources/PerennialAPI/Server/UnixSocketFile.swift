@@ -1,9 +1,9 @@
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Musl)
-import Musl
+    import Musl
 #else
-import Darwin
+    import Darwin
 #endif
 
 /// The file of a Unix socket: cleared of what a killed process left, private to its owner, removed at the end.
@@ -43,9 +43,9 @@ struct UnixSocketFile: Sendable {
 
     private static func isAnswered(_ path: String) -> Bool {
         #if canImport(Glibc)
-        let stream = Int32(SOCK_STREAM.rawValue)
+            let stream = Int32(SOCK_STREAM.rawValue)
         #else
-        let stream = SOCK_STREAM
+            let stream = SOCK_STREAM
         #endif
         let probe = socket(AF_UNIX, stream, 0)
         guard probe >= 0 else { return true }

@@ -4,12 +4,14 @@ import Glibc
 ///
 /// Made with posix_spawn itself: a test must be able to stop, continue and kill a server at an exact moment, and keep
 /// it across several calls.
-final class ChildProcess {
-    struct SpawnError: Error, CustomStringConvertible {
-        let description: String
+public final class ChildProcess {
+    public struct SpawnError: Error, CustomStringConvertible {
+        public let description: String
     }
 
-    let pid: pid_t
+    public let pid: pid_t
+    /// Its exit code, or 128 and the number of the signal that ended it, as a shell says it. Nil while it runs.
+    public private(set) var exitCode: Int32?
     private var isReaped = false
     private var guardian: Guardian?
 
@@ -17,50 +19,57 @@ final class ChildProcess {
     ///   - executable: Found through `PATH`.
     ///   - output: The file that standard output and error are appended to. Nil: they are dropped.
     ///   - isGuarded: Whether it dies together with this process.
-    init(_ executable: String, _ arguments: [String], output: String? = nil, isGuarded: Bool = true) throws {
+    public init(_ executable: String, _ arguments: [String], output: String? = nil, isGuarded: Bool = true) throws {
         pid = try Self.spawn(executable, arguments, input: nil, output: output)
         if isGuarded { guardian = try? Guardian(of: pid) }
     }
 
     deinit {
         if isRunning {
-            kill(SIGKILL)
+            killGroup()
             wait()
         }
         guardian?.dismiss()
     }
 
-    var isRunning: Bool {
+    public var isRunning: Bool {
         guard !isReaped else { return false }
         var status: Int32 = 0
         let result = waitpid(pid, &status, WNOHANG)
-        if result == pid || (result == -1 && errno == ECHILD) { reaped() }
+        if result == pid || (result == -1 && errno == ECHILD) { reaped(status) }
         return !isReaped
     }
 
     /// Sends a signal, unless the child has ended.
-    func kill(_ signal: Int32) {
+    public func kill(_ signal: Int32) {
         guard isRunning else { return }
         _ = Glibc.kill(pid, signal)
     }
 
+    /// SIGKILL for the child and for those of its own children that stayed in its process group.
+    public func killGroup() {
+        guard isRunning else { return }
+        _ = Glibc.kill(-pid, SIGKILL)
+    }
+
     /// Waits for the end of the child.
-    func wait() {
+    public func wait() {
         var status: Int32 = 0
         while !isReaped {
             let result = waitpid(pid, &status, 0)
-            if result == pid || (result == -1 && errno != EINTR) { reaped() }
+            if result == pid || (result == -1 && errno != EINTR) { reaped(status) }
         }
     }
 
-    private func reaped() {
+    private func reaped(_ status: Int32) {
         isReaped = true
+        exitCode = status & 0x7f == 0 ? status >> 8 & 0xff : 128 + status & 0x7f
         guardian?.dismiss()
         guardian = nil
     }
 
     /// Runs a tool to its end.
-    static func run(_ executable: String, _ arguments: [String]) throws {
+    public static func run(_ executable: String, _ arguments: [String]) throws {
         let pid = try spawn(executable, arguments, input: nil, output: nil)
         var status: Int32 = 0
         while waitpid(pid, &status, 0) == -1, errno == EINTR {}
@@ -105,7 +114,7 @@ final class ChildProcess {
         return pid
     }
 
-    /// A shell that holds the reading end of a pipe and kills the child when the pipe breaks.
+    /// A shell that holds the reading end of a pipe and kills the child's process group when the pipe breaks.
     private final class Guardian {
         private let pid: pid_t
         private let pipe: Int32
@@ -117,7 +126,7 @@ final class ChildProcess {
             for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
             defer { close(ends[0]) }
             do {
-                pid = try ChildProcess.spawn("sh", ["-c", "read _; kill -9 \(child)"], input: ends[0], output: nil)
+                pid = try ChildProcess.spawn("sh", ["-c", "read _; kill -9 -\(child)"], input: ends[0], output: nil)
             } catch {
                 close(ends[1])
                 throw error

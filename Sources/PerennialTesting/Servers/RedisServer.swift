@@ -82,10 +82,10 @@ public actor RedisServer {
         case .unixSocket:
             (socketPath, port, certificates) = ("\(directory)/redis.sock", nil, nil)
         case .tcp:
-            (socketPath, port, certificates) = (nil, try Self.freePort(), nil)
+            (socketPath, port, certificates) = (nil, try FreePort.find(), nil)
         case .tls:
             (socketPath, port, certificates) = (
-                nil, try Self.freePort(), try RedisServerCertificates(in: directory)
+                nil, try FreePort.find(), try RedisServerCertificates(in: directory)
             )
         }
     }
@@ -178,25 +178,6 @@ public actor RedisServer {
         kill()
         if let socketPath { unlink(socketPath) }
         try await launch()
-    }
-
-    private static func freePort() throws -> Int {
-        let failure = StartError(description: "no free port on 127.0.0.1")
-        let socket = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        guard socket >= 0 else { throw failure }
-        defer { close(socket) }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        return try withUnsafeMutablePointer(to: &address) { pointer in
-            try pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { address in
-                guard bind(socket, address, length) == 0, getsockname(socket, address, &length) == 0 else {
-                    throw failure
-                }
-            }
-            return Int(UInt16(bigEndian: pointer.pointee.sin_port))
-        }
     }
 }
 

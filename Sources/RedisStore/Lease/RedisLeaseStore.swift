@@ -45,6 +45,7 @@ public struct RedisLeaseStore: LeaseStore {
     private func number(
         _ script: RedisScript, _ arguments: [any RedisArgument]
     ) async throws(StoreError) -> Int64? {
+        try link.gate.check()
         do {
             return try await link.client.evaluate(script, keys: [link.keys.leader], arguments: arguments).int
         } catch {

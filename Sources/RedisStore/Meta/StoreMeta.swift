@@ -8,34 +8,35 @@ public enum StoreMeta {
     private static let place = KeyRing.Place(purpose: "key check")
     private static let knownText = Array("perennial".utf8)
 
-    /// Reads the meta data, or writes it on an empty store.
+    /// Reads the meta data, or writes it on an empty store, and opens the gate of the link.
     ///
-    /// - Throws: ``StoreError`` with code `sealing` when the store was sealed with keys that are not at hand; nothing
-    ///   has been written then.
-    public static func open(
-        client: RedisClient, prefix: String, ring: KeyRing, clock: FleetClock, partitionsIfNew: Int = 1
-    ) async throws(StoreError) -> RedisLink {
-        let bare = RedisLink(client: client, keys: Keys(prefix: prefix), ring: ring, clock: clock)
-        let key = bare.keys.meta
-        guard let fields = try await bare.send(RedisCommand("HGETALL", key), key: key).array else {
+    /// - Throws: ``StoreError`` with code `sealing` when the store was sealed with keys that are not at hand, and with
+    ///   code `corrupt` when it was made with another number of partitions; nothing has been written then.
+    public static func open(_ link: RedisLink) async throws(StoreError) {
+        let key = link.keys.meta
+        guard let fields = try await link.sendUngated(RedisCommand("HGETALL", key), key: key).array else {
             throw .malformed("the meta data")
         }
         var meta: [String: RESPValue] = [:]
         for index in stride(from: 0, to: fields.count - 1, by: 2) {
             if let name = fields[index].string { meta[name] = fields[index + 1] }
         }
-        try checkKeys(meta, ring: ring)
-        let sealing = ring.keys[0]
+        try checkKeys(meta, ring: link.ring)
+        if let partitions = meta["partitions"]?.int, partitions != Int64(link.keys.partitions) {
+            throw StoreError(
+                .corrupt,
+                "this store has \(partitions) partitions, and \(link.keys.partitions) are expected for this kind of "
+                    + "Redis: use another redis.prefix, or move the accounts with an export")
+        }
+        let sealing = link.ring.keys[0]
         if meta["check:\(sealing.idText)"] == nil {
             let sealed: [UInt8]
-            do { sealed = try ring.seal(knownText, at: place) } catch { throw StoreError(error) }
-            _ = try await bare.send(RedisCommand("HSET", key, "check:\(sealing.idText)", sealed), key: key)
+            do { sealed = try link.ring.seal(knownText, at: place) } catch { throw StoreError(error) }
+            _ = try await link.sendUngated(
+                RedisCommand("HSET", key, "check:\(sealing.idText)", sealed, "partitions", link.keys.partitions),
+                key: key)
         }
-        _ = try await bare.send(RedisCommand("HSETNX", key, "partitions", partitionsIfNew), key: key)
-        let partitions = try await bare.send(RedisCommand("HGET", key, "partitions"), key: key).int ?? 1
-        guard (1...16384).contains(partitions) else { throw .malformed("the number of partitions") }
-        return RedisLink(
-            client: client, keys: Keys(prefix: prefix, partitions: Int(partitions)), ring: ring, clock: clock)
+        link.gate.open()
     }
 
     private static func checkKeys(_ meta: [String: RESPValue], ring: KeyRing) throws(StoreError) {

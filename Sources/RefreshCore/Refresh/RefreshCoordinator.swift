@@ -28,7 +28,7 @@ public actor RefreshCoordinator {
     private let configuration: Configuration
     private var generator: any RandomNumberGenerator
     private var flights: [AccountID: Task<Landing, Never>] = [:]
-    private var replaying: Set<AttemptID> = []
+    private var replaying: [AttemptID: Task<Replay, Never>] = [:]
     private var deferred: [AttemptID: SettleRequest] = [:]
     private var isShuttingDown = false
 
@@ -55,8 +55,14 @@ public actor RefreshCoordinator {
     public func refresh(
         _ account: AccountID, provider: ProviderName, demand: RefreshDemand, ignoresBackoff: Bool = false
     ) async -> (result: RefreshResult, outcome: Outcome) {
-        if let flight = flights[account] {
+        while let flight = flights[account] {
             let landing = await flight.value
+            // A flight with a lesser demand (the schedule's: nothing due) may end without what this caller wants.
+            if case .newer(let snapshot) = landing.result, case .newerThan(let generation) = demand,
+                snapshot.generation <= generation
+            {
+                continue
+            }
             return (landing.result, .joined)
         }
         if case .newerThan(let generation) = demand,
@@ -105,7 +111,7 @@ public actor RefreshCoordinator {
         let task = Task.detached { [deck] in
             var flight = RefreshFlight(
                 deck: deck, machine: machine, provider: policy.provider,
-                replay: { await self.replay(attempt: $0) },
+                replay: { attempt throws(StoreError) in try await self.replay(attempt: attempt) },
                 deferSettlement: { await self.deferSettlement($0) })
             let result = await flight.run()
             await self.landed(account, result)
@@ -169,33 +175,44 @@ extension RefreshCoordinator {
         return await deck.journal.pending().contains { !isUnderWay($0) }
     }
 
-    private enum Replay { case committed, already, orphaned, unusable, waiting }
+    private enum Replay: Sendable {
+        case committed, already, orphaned, unusable
+        case waiting(StoreError)
+    }
 
     private func isUnderWay(_ entry: JournalEntry) -> Bool {
-        flights[entry.account] != nil || replaying.contains(entry.attempt)
+        flights[entry.account] != nil || replaying[entry.attempt] != nil
     }
 
     private func deferSettlement(_ request: SettleRequest) {
         deferred[request.attempt] = request
     }
 
-    private func replay(attempt: AttemptID) async -> Bool {
+    private func replay(attempt: AttemptID) async throws(StoreError) -> Bool {
         // A settlement that the store missed is as good as an answer: it says that nothing was spent.
         if let settlement = deferred[attempt] {
-            guard (try? await deck.store.settle(settlement)) != nil else { return false }
+            _ = try await deck.store.settle(settlement)
             deferred[attempt] = nil
             return true
         }
         guard let entry = await deck.journal.pending().first(where: { $0.attempt == attempt }) else { return false }
         switch await replay(entry) {
         case .committed, .already, .orphaned: return true
-        case .unusable, .waiting: return false
+        case .unusable: return false
+        case .waiting(let error): throw error
         }
     }
 
+    /// Once at a time for each entry; who comes later shares the outcome.
     private func replay(_ entry: JournalEntry) async -> Replay {
-        guard replaying.insert(entry.attempt).inserted else { return .waiting }
-        defer { replaying.remove(entry.attempt) }
+        if let running = replaying[entry.attempt] { return await running.value }
+        let task = Task { await commitJournaled(entry) }
+        replaying[entry.attempt] = task
+        defer { replaying[entry.attempt] = nil }
+        return await task.value
+    }
+
+    private func commitJournaled(_ entry: JournalEntry) async -> Replay {
         guard case .rotated(let grant) = deck.endpoint.interpret(entry.response, provider: entry.provider),
             let policy = policies.policy(for: entry.provider)
         else { return .unusable }
@@ -218,7 +235,7 @@ extension RefreshCoordinator {
             case .orphaned: return .orphaned
             }
         } catch {
-            return .waiting
+            return .waiting(error)
         }
     }
 }

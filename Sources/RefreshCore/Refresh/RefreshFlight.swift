@@ -35,14 +35,14 @@ struct RefreshFlight {
     var machine: RefreshMachine
     let provider: ProviderName
     /// Commits what the journal holds of an attempt; the coordinator's, so that replays never run twice at once.
-    let replay: @Sendable (AttemptID) async -> Bool
+    let replay: @Sendable (AttemptID) async throws(StoreError) -> Bool
     /// Keeps a settlement that the store did not take, to be repeated when it is back.
     let deferSettlement: @Sendable (SettleRequest) async -> Void
     private var holdsSlot = false
 
     init(
         deck: FlightDeck, machine: RefreshMachine, provider: ProviderName,
-        replay: @escaping @Sendable (AttemptID) async -> Bool,
+        replay: @escaping @Sendable (AttemptID) async throws(StoreError) -> Bool,
         deferSettlement: @escaping @Sendable (SettleRequest) async -> Void
     ) {
         self.deck = deck
@@ -73,7 +73,7 @@ struct RefreshFlight {
                 await deck.hub.wait(for: machine.account, since: ticket, until: until, time: deck.time)
                 step = machine.handle(.woken, now: now())
             case .replay(let attempt):
-                step = machine.handle(.replayed(await replay(attempt)), now: now())
+                step = machine.handle(await replayed(attempt), now: now())
             case .exchange(let claim, let sendBy, let deadline):
                 step = machine.handle(await exchange(claim, sendBy: sendBy, deadline: deadline), now: now())
             case .commit(let request):
@@ -110,6 +110,14 @@ struct RefreshFlight {
             return .began(try await deck.store.begin(request), sentAt: sentAt)
         } catch {
             return .beginFailed(error)
+        }
+    }
+
+    private func replayed(_ attempt: AttemptID) async -> RefreshMachine.Event {
+        do {
+            return .replayed(try await replay(attempt))
+        } catch {
+            return .replayFailed(error)
         }
     }
 
@@ -164,8 +172,8 @@ struct RefreshFlight {
         deck.statistics.failed(request.fault.kind)
         do {
             let reply = try await deck.store.settle(request)
-            // A 2xx that held no tokens is settled as ambiguous: what the journal kept of it stays for a person.
-            if request.fault.kind != .ambiguous { await deck.journal.release(request.attempt) }
+            // A 2xx that held no tokens is settled as unresolved: what the journal kept of it stays for a person.
+            if request.disposition != .unresolved { await deck.journal.release(request.attempt) }
             return .settled(reply)
         } catch {
             await deferSettlement(request)

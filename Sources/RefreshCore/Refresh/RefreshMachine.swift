@@ -24,6 +24,8 @@ public struct RefreshMachine: Sendable {
         case woken
         /// True when the journal held the attempt and its answer is in the store now.
         case replayed(Bool)
+        /// The journal holds the attempt, and the store does not take its answer now.
+        case replayFailed(StoreError)
         case exchanged(ExchangeOutcome)
         case unsent(String)
         case unanswered(String)
@@ -108,6 +110,12 @@ public struct RefreshMachine: Sendable {
         case (.replaying, .replayed):
             // Whether or not the journal had it: what holds now is what BEGIN says.
             return begin()
+        case (.replaying, .replayFailed(let error)):
+            // Going on could end in a re-send of a token whose answer is here.
+            return finish(
+                .failed(
+                    RefreshFailure(
+                        .storeUnavailable, "the new token is safe in the journal, but \(error.message)"), nil))
         case (.exchanging(let claim), .exchanged(let outcome)):
             return exchanged(outcome, claim: claim, now: now)
         case (.exchanging(let claim), .unsent(let reason)):
@@ -200,6 +208,8 @@ public struct RefreshMachine: Sendable {
         }
         state = .waiting
         hasWaited = true
+        // Meanwhile the journal may get what it did not hold before.
+        hasReplayed = false
         let base = fallbackReread.wholeMilliseconds
         // Fall-back plus or minus a quarter: instances that were woken together do not stay together.
         let pause = Int64.random(in: (base * 3 / 4)...(base * 5 / 4), using: &generator)

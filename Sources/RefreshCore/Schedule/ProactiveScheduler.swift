@@ -78,23 +78,20 @@ public final class ProactiveScheduler: Sendable {
         var backlog = Backlog()
         var hasReconciled = false
         var summaryAt = time.monotonic() + configuration.interval
-        var nextLook = time.monotonic()
         let progress = ScanProgress()
 
         await withDiscardingTaskGroup { group in
             while !Task.isCancelled, reign.isCurrent {
                 if !hasReconciled { hasReconciled = await reconcile() }
-                for account in progress.takeFinished() { backlog.finished(account) }
-                if poked.exchange(false, ordering: .relaxed) { nextLook = time.monotonic() }
-                if time.monotonic() >= nextLook, let nextDueIn = await refill(&backlog) {
-                    nextLook = time.monotonic() + nextDueIn
-                }
+                for (account, look) in progress.takeFinished() { backlog.finished(account, lookAgainAt: look) }
+                if poked.exchange(false, ordering: .relaxed) { backlog.lookBy(time.monotonic()) }
+                await refill(&backlog)
                 for account in backlog.startable(policies, limit: configuration.maxConcurrent) {
                     progress.began(at: time.monotonic())
                     group.addTask { [self] in
                         let (result, _) = await coordinator.refresh(
                             account.account, provider: account.provider, demand: .whenDue)
-                        progress.ended(account, result, at: time.monotonic())
+                        progress.ended(account, result, at: time.monotonic(), lookAgainAt: nextLook(after: result))
                         wakeup.fire()
                     }
                 }
@@ -102,11 +99,11 @@ public final class ProactiveScheduler: Sendable {
                     await logSummary(progress)
                     summaryAt = time.monotonic() + configuration.interval
                 }
-                // Saturated, only a finished refresh can change anything, and that fires the wakeup.
-                let blind = isSubscribed() ? configuration.interval : configuration.blindSleep
-                let look = backlog.isSaturated ? summaryAt : max(nextLook, time.monotonic())
-                if !isSubscribed() { nextLook = min(nextLook, time.monotonic() + blind) }
-                await wakeup.wait(until: min(look, time.monotonic() + blind, summaryAt), time: time)
+                let blind = time.monotonic() + (isSubscribed() ? configuration.interval : configuration.blindSleep)
+                if !isSubscribed() { backlog.lookBy(blind) }
+                // Where enough is queued, only a finished refresh can change anything, and that fires the wakeup.
+                let look = backlog.nextLook(policies, limit: configuration.maxConcurrent) ?? summaryAt
+                await wakeup.wait(until: max(min(look, blind, summaryAt), time.monotonic()), time: time)
             }
             group.cancelAll()
         }
@@ -123,19 +120,33 @@ public final class ProactiveScheduler: Sendable {
         }
     }
 
-    /// Takes due accounts when the backlog has run low; nil when there is nothing more to expect.
-    private func refill(_ backlog: inout Backlog) async -> Duration? {
-        let limits = backlog.wanted(policies, limit: configuration.maxConcurrent)
-        guard !limits.isEmpty else { return nil }
+    /// Takes due accounts of the providers whose backlog has run low and whose next look has come.
+    private func refill(_ backlog: inout Backlog) async {
+        let now = time.monotonic()
+        let limits = backlog.wanted(policies, limit: configuration.maxConcurrent, now: now)
+        guard !limits.isEmpty else { return }
         ticks.add(1, ordering: .relaxed)
         do {
             let batch = try await store.takeDue(limits: limits, hold: configuration.hold)
             for account in batch.due { backlog.add(account) }
-            return batch.nextDueIn ?? configuration.interval
+            backlog.looked(at: limits.keys, nextLook: now + (batch.nextDueIn ?? configuration.interval))
         } catch {
             logger.warning("Schedule not read: \(error.message)")
-            return .seconds(1)
+            backlog.looked(at: limits.keys, nextLook: now + .seconds(1))
         }
+    }
+
+    /// When an account that was taken can be due again: no message has to tell of this instance's own work.
+    private func nextLook(after result: RefreshResult) -> MonotonicTime? {
+        var due = result.snapshot?.dueAt
+        if case .failed(let failure, let snapshot) = result {
+            if snapshot != nil, due == nil { return nil }
+            due = failure.retryAt ?? due
+        }
+        let (now, wall) = (time.monotonic(), time.wall())
+        // Neither refreshed nor put off: the schedule has it again when its hold ends.
+        guard let due, due > wall else { return now + configuration.hold }
+        return now + (due - wall)
     }
 
     private func logSummary(_ progress: ScanProgress) async {
@@ -148,7 +159,7 @@ public final class ProactiveScheduler: Sendable {
 private final class ScanProgress: Sendable {
     private struct State {
         var tally = RefreshTally()
-        var finished: [DueAccount] = []
+        var finished: [(account: DueAccount, lookAgainAt: MonotonicTime?)] = []
     }
 
     private let state = Mutex(State())
@@ -157,14 +168,16 @@ private final class ScanProgress: Sendable {
         state.withLock { $0.tally.began(at: now) }
     }
 
-    func ended(_ account: DueAccount, _ result: RefreshResult, at now: MonotonicTime) {
+    func ended(
+        _ account: DueAccount, _ result: RefreshResult, at now: MonotonicTime, lookAgainAt: MonotonicTime?
+    ) {
         state.withLock {
             $0.tally.ended(account, result, at: now)
-            $0.finished.append(account)
+            $0.finished.append((account, lookAgainAt))
         }
     }
 
-    func takeFinished() -> [DueAccount] {
+    func takeFinished() -> [(account: DueAccount, lookAgainAt: MonotonicTime?)] {
         state.withLock { state in
             defer { state.finished.removeAll(keepingCapacity: true) }
             return state.finished
@@ -181,8 +194,9 @@ struct Backlog {
     private var waiting: [ProviderName: [AccountID]] = [:]
     private var underWay: [ProviderName: Int] = [:]
     private var known: Set<AccountID> = []
-    private(set) var total = 0
-    private(set) var isSaturated = false
+    private var total = 0
+    /// When to look at the schedule of each provider; at once where there is none.
+    private var nextLooks: [ProviderName: MonotonicTime] = [:]
 
     mutating func add(_ account: DueAccount) {
         // Taken twice (its hold ran out while it waited here): once is enough.
@@ -190,23 +204,46 @@ struct Backlog {
         waiting[account.provider, default: []].append(account.account)
     }
 
-    mutating func finished(_ account: DueAccount) {
+    mutating func finished(_ account: DueAccount, lookAgainAt: MonotonicTime?) {
+        if let look = nextLooks[account.provider], let lookAgainAt, lookAgainAt < look {
+            nextLooks[account.provider] = lookAgainAt
+        }
         known.remove(account.account)
         underWay[account.provider, default: 1] -= 1
         total -= 1
     }
 
+    /// Look at every provider's schedule at `deadline` at the latest.
+    mutating func lookBy(_ deadline: MonotonicTime) {
+        for (provider, look) in nextLooks where look > deadline { nextLooks[provider] = deadline }
+    }
+
+    mutating func looked(at providers: some Sequence<ProviderName>, nextLook: MonotonicTime) {
+        for provider in providers { nextLooks[provider] = nextLook }
+    }
+
     /// How many to take of each provider: nothing until the waiting ones have run down to half of what may run at
     /// once, so that a look at the schedule is shared by many refreshes.
-    func wanted(_ policies: any PolicySource, limit: Int) -> [ProviderName: Int] {
+    func wanted(_ policies: any PolicySource, limit: Int, now: MonotonicTime) -> [ProviderName: Int] {
         var wanted: [ProviderName: Int] = [:]
-        for provider in policies.providers {
-            guard let policy = policies.policy(for: provider) else { continue }
-            let most = min(policy.maxConcurrentExchanges, limit)
-            let queued = waiting[provider]?.count ?? 0
-            if queued <= most / 2 { wanted[provider] = 2 * most - queued }
+        for (provider, room) in rooms(policies, limit: limit) where nextLooks[provider].map({ $0 <= now }) ?? true {
+            wanted[provider] = room
         }
         return wanted
+    }
+
+    /// The next look at any provider that has room; nil when none has.
+    func nextLook(_ policies: any PolicySource, limit: Int) -> MonotonicTime? {
+        rooms(policies, limit: limit).map { nextLooks[$0.provider] ?? MonotonicTime(nanoseconds: .min) }.min()
+    }
+
+    private func rooms(_ policies: any PolicySource, limit: Int) -> [(provider: ProviderName, room: Int)] {
+        policies.providers.compactMap { provider in
+            guard let policy = policies.policy(for: provider) else { return nil }
+            let most = max(1, min(policy.maxConcurrentExchanges, limit))
+            let queued = waiting[provider]?.count ?? 0
+            return queued <= most / 2 ? (provider, 2 * most - queued) : nil
+        }
     }
 
     /// The accounts that may start now.
@@ -222,7 +259,6 @@ struct Backlog {
             total += batch.count
             started += batch.map { DueAccount(account: $0, provider: provider) }
         }
-        isSaturated = waiting.values.contains { !$0.isEmpty }
         return started
     }
 }

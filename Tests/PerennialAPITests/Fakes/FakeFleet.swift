@@ -45,7 +45,9 @@ final class FakeFleet: AccountStore, AccountDirectory {
             state.begins.append(request)
             guard let record = state.records[request.account] else { return .missing }
             if let reply = state.begin?(record.snapshot) { return reply }
-            if !record.snapshot.enabled || record.snapshot.status == .reauthRequired { return .blocked(record.snapshot) }
+            if !record.snapshot.enabled || record.snapshot.status == .reauthRequired {
+                return .blocked(record.snapshot)
+            }
             if case .newerThan(let generation) = request.demand, record.snapshot.generation > generation {
                 return .fresh(record.snapshot)
             }
@@ -86,7 +88,10 @@ final class FakeFleet: AccountStore, AccountDirectory {
     func put(_ account: AccountPut) async throws(StoreError) -> PutReply {
         try locked { state throws(StoreError) in
             let known = state.records[account.id]?.snapshot
-            if let expected = account.ifGeneration, known?.generation != expected { return .conflict(known?.generation) }
+            if let expected = account.ifGeneration, known?.generation != expected {
+                return .conflict(known?.generation)
+            }
+            if let known, known.provider != account.provider { return .otherProvider(known.provider) }
             if let known, account.overwrite == .never { return .kept(known.generation) }
             let generation = known?.generation.next ?? Generation(1)
             state.records[account.id] = Record(
@@ -116,7 +121,9 @@ final class FakeFleet: AccountStore, AccountDirectory {
     func remove(_ account: AccountID, ifGeneration: Generation?) async throws(StoreError) -> EditReply {
         try locked { state throws(StoreError) in
             guard let record = state.records[account] else { return .missing }
-            if let ifGeneration, record.snapshot.generation != ifGeneration { return .conflict(record.snapshot.generation) }
+            if let ifGeneration, record.snapshot.generation != ifGeneration {
+                return .conflict(record.snapshot.generation)
+            }
             state.records[account] = nil
             return .done
         }

@@ -8,7 +8,7 @@ import Synchronization
 
 /// One instance with its fakes, and a server around it.
 struct House: Sendable {
-    static let start = WallTime(milliseconds: 1_795_252_620_500)
+    static let start = WallTime(milliseconds: 1_795_255_020_500)
 
     let time = ManualTime(wall: House.start)
     let fleet: FakeFleet
@@ -53,7 +53,8 @@ struct House: Sendable {
         provider: String = "acme", change: (inout AccountSnapshot) -> Void = { _ in }
     ) throws -> AccountSnapshot {
         var snapshot = AccountSnapshot(
-            id: try AccountID(id), provider: try ProviderName(provider), name: "Name", generation: Generation(generation),
+            id: try AccountID(id), provider: try ProviderName(provider), name: "Name",
+            generation: Generation(generation),
             accessToken: token.map { Secret($0) }, expiresAt: token.map { _ in time.wall() + life },
             obtainedAt: time.wall(), createdAt: time.wall(), updatedAt: time.wall())
         change(&snapshot)
@@ -76,7 +77,8 @@ struct House: Sendable {
             configuration: .init(listen: try listen.map { try ListenAddress($0) }, idleTimeout: idleTimeout),
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
         let group = ServiceGroup(
-            services: [server], gracefulShutdownSignals: [], logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            services: [server], gracefulShutdownSignals: [],
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
         try await withThrowingTaskGroup(of: Void.self) { tasks in
             tasks.addTask { try await group.run() }
             let bound: [ListenAddress]

@@ -160,7 +160,7 @@ struct CoordinatorTests {
             async let scan = fleet.one.coordinator.refresh(id, provider: acme, demand: .whenDue)
             async let caller = fleet.one.coordinator.refresh(id, provider: acme, demand: .newerThan(known))
             _ = await scan
-            #expect(await caller.result.snapshot.map { $0.generation > known } == true)
+            try #require(await caller.result.snapshot.map { $0.generation > known } == true)
         }
     }
 
@@ -168,6 +168,7 @@ struct CoordinatorTests {
     func shutDown() async throws {
         let fleet = try await Fleet(ManualTimeSource())
         let (alice, bob) = (try await fleet.add("alice"), try await fleet.add("bob"))
+        _ = try await fleet.store.edit(bob, AccountEdit(enabled: false))
         fleet.endpoint.hold()
         async let landing = fleet.newerThan(1, alice)
         try await eventually("the token is being spent") { fleet.endpoint.underWay == 1 }

@@ -4,29 +4,47 @@ import Testing
 
 @Suite("Bounding the exchanges under way", .timeLimit(.minutes(1)))
 struct ExchangeLimiterTests {
+    private final class Gauge: Sendable {
+        private let state = Mutex((now: 0, peak: 0, served: 0))
+        func enter() {
+            state.withLock {
+                $0.now += 1
+                $0.peak = max($0.peak, $0.now)
+            }
+        }
+        func leave() {
+            state.withLock {
+                $0.now -= 1
+                $0.served += 1
+            }
+        }
+        var peak: Int { state.withLock { $0.peak } }
+        var served: Int { state.withLock { $0.served } }
+    }
+
+    private final class Order: Sendable {
+        private let state = Mutex<[Int]>([])
+        func append(_ number: Int) { state.withLock { $0.append(number) } }
+        var numbers: [Int] { state.withLock { $0 } }
+    }
+
     @Test("a thousand tasks: never more than the limit at once, all served, nothing left over")
     func bound() async {
         let limiter = ExchangeLimiter()
-        let gauge = Mutex((now: 0, peak: 0, served: 0))
+        let gauge = Gauge()
         await withDiscardingTaskGroup { group in
             for _ in 0..<1000 {
                 group.addTask {
                     await limiter.acquire(acme, limit: 7)
-                    gauge.withLock {
-                        $0.now += 1
-                        $0.peak = max($0.peak, $0.now)
-                    }
+                    gauge.enter()
                     await Task.yield()
-                    gauge.withLock {
-                        $0.now -= 1
-                        $0.served += 1
-                    }
+                    gauge.leave()
                     limiter.release(acme)
                 }
             }
         }
-        #expect(gauge.withLock { $0.peak } <= 7)
-        #expect(gauge.withLock { $0.served } == 1000)
+        #expect(gauge.peak <= 7)
+        #expect(gauge.served == 1000)
         #expect(limiter.inUse(acme) == 0)
     }
 
@@ -34,14 +52,14 @@ struct ExchangeLimiterTests {
     func firstInFirstOut() async throws {
         let limiter = ExchangeLimiter()
         await limiter.acquire(acme, limit: 1)
-        let order = Mutex<[Int]>([])
+        let order = Order()
         let arrived = Counter()
         try await withThrowingDiscardingTaskGroup { group in
             for number in 0..<300 {
                 group.addTask {
                     arrived.add()
                     await limiter.acquire(acme, limit: 1)
-                    order.withLock { $0.append(number) }
+                    order.append(number)
                     limiter.release(acme)
                 }
                 // One after the other: each has to be in the queue before the next arrives.
@@ -49,7 +67,7 @@ struct ExchangeLimiterTests {
             }
             limiter.release(acme)
         }
-        #expect(order.withLock { $0 } == Array(0..<300))
+        #expect(order.numbers == Array(0..<300))
         #expect(arrived.value == 300)
     }
 

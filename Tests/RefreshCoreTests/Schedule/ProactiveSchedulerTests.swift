@@ -136,11 +136,12 @@ struct ProactiveSchedulerTests {
         let fleet = try await Fleet(ManualTimeSource(), policies: ModelPolicies(busy, idle))
         for number in 0..<20 { try await fleet.add("a\(number)", remaining: .seconds(100)) }
         let scan = await Scan(fleet)
-        try await eventually("all are refreshed although time stands still", within: .seconds(3)) {
-            fleet.endpoint.uses.count == 20
+        try await scan.running {
+            try await eventually("all are refreshed although time stands still", within: .seconds(3)) {
+                fleet.endpoint.uses.count == 20
+            }
         }
         #expect(fleet.endpoint.peakConcurrency <= 2)
-        await scan.stop()
     }
 
     @Test("a failed refresh is tried again when its back-off ends, with no message to tell of it")
@@ -192,8 +193,9 @@ struct ProactiveSchedulerTests {
     func noProviders() async throws {
         let fleet = try await Fleet(ManualTimeSource(), policies: ModelPolicies())
         let scan = await Scan(fleet)
-        try await eventually("the scan sleeps", within: .seconds(3)) { fleet.time.sleeperCount == 1 }
-        await scan.stop()
+        try await scan.running {
+            try await eventually("the scan sleeps", within: .seconds(3)) { fleet.time.sleeperCount == 1 }
+        }
     }
 
     @Test("the line at start, and the summary at every interval, have exactly the agreed form")

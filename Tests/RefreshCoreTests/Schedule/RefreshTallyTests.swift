@@ -8,7 +8,7 @@ struct RefreshTallyTests {
     private let other = ProviderFixture.name("zeta")
 
     private func ended(
-        _ tally: inout RefreshTally, _ name: String, _ provider: ProviderName = acme, _ code: RefreshFailure.Code?,
+        _ tally: inout RefreshTally, _ name: String, _ code: RefreshFailure.Code?, of provider: ProviderName = acme,
         at milliseconds: Int64 = 0
     ) throws {
         let now = MonotonicTime(nanoseconds: milliseconds * 1_000_000)
@@ -28,7 +28,7 @@ struct RefreshTallyTests {
         tally.began(at: MonotonicTime(nanoseconds: 0))
         try ended(&tally, "a", nil)
         try ended(&tally, "b", nil)
-        try ended(&tally, "c", other, nil, at: 2345)
+        try ended(&tally, "c", nil, of: other, at: 2345)
         let lines = tally.summary(scheduled: [acme: 6, other: 2], at: MonotonicTime(nanoseconds: 9_000_000_000))
         #expect(
             lines == [

@@ -26,6 +26,17 @@ struct Scan {
         task = Task { await scheduler.run(Reign(epoch: 1) { true }) }
     }
 
+    /// Does something with a running scan and stops it, whatever comes of it.
+    func running(_ body: () async throws -> Void) async throws {
+        do {
+            try await body()
+        } catch {
+            await stop()
+            throw error
+        }
+        await stop()
+    }
+
     func stop() async {
         task.cancel()
         await task.value

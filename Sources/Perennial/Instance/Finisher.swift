@@ -1,0 +1,23 @@
+import CurlClient
+import Journal
+import RefreshCore
+import ServiceLifecycle
+
+/// The last to work before the connection to Redis goes: lets refreshes under way land, so that no answer is left to
+/// the journal without need.
+struct Finisher: Service {
+    let coordinator: RefreshCoordinator
+    let journal: FileJournal
+    let curl: CurlClient
+    let removesJournal: Bool
+
+    func run() async throws {
+        try? await gracefulShutdown()
+        // A new task: after a hard cancellation refreshes under way have to land all the same.
+        await Task {
+            await coordinator.shutDown()
+            await journal.close(removingIfEmpty: removesJournal)
+            await curl.shutdown()
+        }.value
+    }
+}

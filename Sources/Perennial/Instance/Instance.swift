@@ -1,0 +1,155 @@
+import CurlClient
+import Journal
+import Logging
+import PerennialConfiguration
+import Providers
+import RedisClient
+import RedisStore
+import RefreshCore
+import Sealing
+import ServiceLifecycle
+
+/// One Perennial process, put together: everything from the configuration to the services that keep it going, except
+/// the faces it shows to callers.
+public struct Instance: Sendable {
+    /// What the process is there for.
+    public enum Role: Sendable, Hashable {
+        /// Serves callers at these addresses, and stands for election unless proactive refreshing is off.
+        case server(listen: [String])
+        /// Runs one command and leaves: refreshes lazily, never leads, announces nothing.
+        case command
+    }
+
+    public let id: InstanceID
+    public let configuration: PerennialConfiguration
+    public let link: RedisLink
+    public let coordinator: RefreshCoordinator
+    public let reader: TokenReader
+    public let directory: RedisAccountDirectory
+    public let intake: AccountIntake
+    public let registry: RedisInstanceRegistry
+    public let schedule: RedisScheduleStore
+    public let leases: RedisLeaseStore
+    public let time: FleetClock
+    /// Nil where this instance does not stand for election.
+    public let leadership: Leadership?
+    /// What keeps the instance going, in order of dependency; shut down in the reverse order.
+    public let services: [any Service]
+    /// Shut down first: lets go of the lease.
+    public let lastServices: [any Service]
+
+    let embedded: EmbeddedRedis?
+
+    /// Reads keys and journals, starts the embedded Redis if there is one, and wires everything. Does not wait for an
+    /// external Redis: that is tried again and again by the services.
+    ///
+    /// - Throws: ``StartError``, `SealingError`, `JournalError` or `RedisError`, each saying what to do.
+    public static func assemble(
+        _ configuration: PerennialConfiguration, role: Role, logger: Logger
+    ) async throws -> Instance {
+        let state = try StateDirectory(creating: configuration.stateDirectory)
+        let ring = try keyRing(configuration, state: state)
+        let embedded = configuration.redis.isEmbedded
+            ? try EmbeddedRedis(directory: state.embeddedRedis, logger: logger) : nil
+        try await embedded?.start()
+        var redis = try embedded?.configuration ?? configuration.redis.clientConfiguration()
+        redis.commandTimeout = configuration.redis.commandTimeout
+
+        let host = Host.name
+        let (id, journal): (InstanceID, FileJournal)
+        do {
+            (id, journal) = try JournalDirectory(path: state.journals, ring: ring, logger: logger)
+                .open(fallbackName: Host.instanceName(of: host, isCommand: role == .command))
+        } catch {
+            await embedded?.stop()
+            throw error
+        }
+        redis.clientName = "perennial-\(id.rawValue.prefix(40))"
+        let time = FleetClock(initialWall: Host.wallTime)
+        let client = RedisClient(configuration: redis, logger: logger)
+        let link = RedisLink(client: client, keys: Keys(prefix: configuration.redis.prefix), ring: ring, clock: time)
+        let curl = CurlClient()
+        let hub = ChangeHub()
+        let cache = TokenCache()
+        let deck = FlightDeck(
+            store: RedisAccountStore(link: link, origin: id),
+            endpoint: TokenEndpointClient(catalog: configuration.providers, transport: curl, time: time),
+            journal: journal, time: time, hub: hub, cache: cache, logger: logger)
+        let coordinator = RefreshCoordinator(
+            deck: deck, policies: configuration.providers, origin: id,
+            configuration: .init(fallbackReread: configuration.refresh.fallbackReread))
+        let schedule = RedisScheduleStore(link: link)
+        let leases = RedisLeaseStore(link: link)
+        let registry = RedisInstanceRegistry(link: link)
+
+        var leadership: Leadership?
+        var lastServices: [any Service] = []
+        var heartbeat: Heartbeat?
+        if case .server(let listen) = role {
+            let pulse = Wakeup()
+            if configuration.refresh.proactive {
+                leadership = Leadership(
+                    leases: leases, schedule: schedule, coordinator: coordinator, configuration: configuration,
+                    instance: id, time: time, cache: cache, pulse: pulse, logger: logger)
+            }
+            heartbeat = Heartbeat(
+                registry: registry, instance: id, host: host, listen: listen, leadership: leadership,
+                statistics: deck.statistics, time: time, pulse: pulse)
+            if let leadership { lastServices.append(leadership) }
+        }
+
+        let leftovers = Leftovers(coordinator: coordinator, link: link, time: time, logger: logger)
+        var services: [any Service] = []
+        if let embedded { services.append(embedded) }
+        services.append(client)
+        services.append(
+            Finisher(coordinator: coordinator, journal: journal, curl: curl, removesJournal: role == .command))
+        services.append(StoreOpener(link: link, isQuiet: role == .command, logger: logger))
+        services.append(
+            FleetListener(
+                feed: RedisChangeFeed(link: link), cache: cache, hub: hub, leadership: leadership,
+                leftovers: leftovers))
+        services.append(leftovers)
+        if let heartbeat { services.append(heartbeat) }
+
+        return Instance(
+            id: id, configuration: configuration, link: link, coordinator: coordinator,
+            reader: TokenReader(coordinator: coordinator, policies: configuration.providers),
+            directory: RedisAccountDirectory(link: link, origin: id),
+            intake: AccountIntake(policies: configuration.providers), registry: registry, schedule: schedule,
+            leases: leases, time: time, leadership: leadership, services: services, lastServices: lastServices,
+            embedded: embedded)
+    }
+
+    private static func keyRing(_ configuration: PerennialConfiguration, state: StateDirectory) throws -> KeyRing {
+        switch configuration.sealing {
+        case .file(let path): return try KeyRing(file: path)
+        case .key(let key): return try KeyRing(text: key.reveal(), source: "PERENNIAL_SEALING_KEY")
+        case nil:
+            guard configuration.redis.isEmbedded else {
+                throw StartError(
+                    "an external Redis needs a sealing key: set sealing.key_file (make one: openssl rand -base64 32)")
+            }
+            return try state.ownKeyRing()
+        }
+    }
+
+    /// Why the store cannot be used right now; nil when it can.
+    public var storeObstacle: String? {
+        if let reason = link.gate.reason {
+            if case .away(let cause) = link.client.connectionState, reason.code == .unavailable { return cause }
+            return reason.message
+        }
+        switch link.client.connectionState {
+        case .ready: return nil
+        case .away(let cause): return cause
+        case .idle, .connecting: return "connecting to Redis"
+        case .closed: return "the connection to Redis is shut down"
+        }
+    }
+
+    /// Whether changes of the fleet reach this instance.
+    public var isSubscribed: Bool {
+        get async { await coordinator.deck.cache.isSubscribed }
+    }
+}

@@ -1,0 +1,58 @@
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#else
+import Darwin
+#endif
+
+/// Files that nobody but their owner may read.
+enum PrivateFile {
+    /// Writes a new file with mode 0600, on disk before it gets its name; one that is there already is left alone.
+    static func create(_ path: String, contents: String) throws(StartError) {
+        let draft = "\(path).\(getpid())"
+        unlink(draft)
+        let descriptor = open(draft, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw failure(path) }
+        defer { unlink(draft) }
+        let bytes = Array(contents.utf8)
+        let isWritten = write(descriptor, bytes, bytes.count) == bytes.count && fsync(descriptor) == 0
+        close(descriptor)
+        guard isWritten else { throw failure(path) }
+        // A link, unlike a rename, does not replace what another process was faster to write.
+        guard link(draft, path) == 0 || errno == EEXIST else { throw failure(path) }
+    }
+
+    /// Replaces a file; mode 0600.
+    static func replace(_ path: String, contents: String) throws(StartError) {
+        let draft = "\(path).\(getpid())"
+        unlink(draft)
+        let descriptor = open(draft, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw failure(path) }
+        let bytes = Array(contents.utf8)
+        let isWritten = write(descriptor, bytes, bytes.count) == bytes.count && fsync(descriptor) == 0
+        close(descriptor)
+        guard isWritten, rename(draft, path) == 0 else { throw failure(path) }
+    }
+
+    private static func failure(_ path: String) -> StartError {
+        StartError("\(path) cannot be written: \(String(cString: strerror(errno)))")
+    }
+}
+
+/// An advisory lock on a file, held for as long as the value lives or the process does.
+final class FileLock: Sendable {
+    private let descriptor: CInt
+
+    /// - Throws: ``StartError`` when the file cannot be opened.
+    init(_ path: String) throws(StartError) {
+        descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw StartError("\(path) cannot be opened: \(String(cString: strerror(errno)))") }
+    }
+
+    deinit { close(descriptor) }
+
+    func takeShared() { while flock(descriptor, LOCK_SH) != 0, errno == EINTR {} }
+    func tryExclusive() -> Bool { flock(descriptor, LOCK_EX | LOCK_NB) == 0 }
+    func release() { flock(descriptor, LOCK_UN) }
+}

@@ -1,0 +1,2 @@
+/// The version of this build, as in `--version`, `GET /v1/instances` and logs.
+public let perennialVersion = "0.1.0"

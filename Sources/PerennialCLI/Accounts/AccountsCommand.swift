@@ -1,0 +1,250 @@
+import ArgumentParser
+import Perennial
+import PerennialAPI
+import Providers
+import RefreshCore
+
+/// `perennial accounts …`
+struct AccountsCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "accounts", abstract: "Add, list, show, import, remove, pause and resume accounts.",
+        subcommands: [Add.self, List.self, Show.self, ImportCommand.self, Remove.self, Pause.self, Resume.self])
+
+    struct Add: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Add an account, or give an existing one new credentials.",
+            discussion: """
+                Tokens are read from files or stdin, never from arguments, which other users of the machine can see. \
+                Example: printf %s "$TOKEN" | perennial accounts add alice --provider acme --refresh-token-file -
+                """)
+
+        @OptionGroup var options: ConfigurationOptions
+        @OptionGroup var output: OutputOptions
+
+        @Argument(help: "The account's id: letters, digits and . _ - @ + :")
+        var account: AccountID
+
+        @Option(help: "A provider of the configuration.")
+        var provider: ProviderName
+
+        @Option(help: "A name for people.")
+        var name: String?
+
+        @Option(help: "File with the refresh token; - for stdin.")
+        var refreshTokenFile: String
+
+        @Option(help: "File with the access token, if there is one.")
+        var accessTokenFile: String?
+
+        @Option(help: "When the access token ends: RFC 3339 or epoch seconds.")
+        var expiresAt: String?
+
+        @Flag(help: "Fail if the account exists.")
+        var createOnly = false
+
+        func run() async throws {
+            let refreshToken = try token(refreshTokenFile)
+            let accessToken = try accessTokenFile.map { try token($0) }
+            let expiry = try expiresAt.map { text in
+                guard let time = AccountTime.parse(text) else {
+                    throw ValidationError("--expires-at \"\(text)\" is neither RFC 3339 nor epoch seconds")
+                }
+                return time
+            }
+            let credentials = Credentials(refreshToken: refreshToken, accessToken: accessToken, expiresAt: expiry)
+            let (account, provider, name, isJSON) = (account, provider, name, output.json)
+            let rule: OverwriteRule = createOnly ? .never : .always
+            try await options.withStore { instance in
+                let put: AccountPut
+                do {
+                    put = try instance.intake.admit(
+                        id: account, provider: provider, name: name, credentials: credentials, overwrite: rule,
+                        now: instance.time.wall())
+                } catch {
+                    throw CommandFailure(.local, error.description)
+                }
+                let (word, generation) = try AccountsCommand.outcome(
+                    try await instance.directory.put(put), account: account)
+                if isJSON {
+                    Terminal.standardOutput(
+                        "{\"account\":\"\(account)\",\"outcome\":\"\(word)\",\"generation\":\(generation)}")
+                } else {
+                    Terminal.standardOutput("\(account): \(word), generation \(generation)")
+                }
+            }
+        }
+
+        private func token(_ path: String) throws -> Secret {
+            let bytes = try Terminal.read(path, limit: 1 << 20)
+            let text = String(decoding: bytes, as: UTF8.self)
+            return Secret(text.trimmed)
+        }
+    }
+
+    static func outcome(_ reply: PutReply, account: AccountID) throws -> (String, Generation) {
+        switch reply {
+        case .created(let generation): return ("added", generation)
+        case .replaced(let generation): return ("replaced", generation)
+        case .kept(let generation): return ("kept", generation)
+        case .conflict(let generation):
+            let now = generation.map { " at generation \($0)" } ?? ""
+            throw CommandFailure(.local, "account \(account) exists already\(now)")
+        case .otherProvider(let provider):
+            throw CommandFailure(
+                .local, "account \(account) exists at provider \(provider): remove it first, or choose another id")
+        }
+    }
+
+    struct List: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "List all accounts.")
+
+        @OptionGroup var options: ConfigurationOptions
+        @OptionGroup var output: OutputOptions
+
+        @Option(help: "Only accounts of this provider.")
+        var provider: ProviderName?
+
+        @Option(help: "Only accounts in this state: active, degraded, reauth_required or disabled.")
+        var status: String?
+
+        func run() async throws {
+            var wanted: AccountStatus?
+            if let status {
+                guard let known = AccountStatus(rawValue: status) else {
+                    throw ValidationError("--status is one of active, degraded, reauth_required, disabled")
+                }
+                wanted = known
+            }
+            let (provider, isJSON, only) = (provider, output.json, wanted)
+            try await options.withStore { instance in
+                var table = Table(["ACCOUNT", "PROVIDER", "STATUS", "GENERATION", "EXPIRES", "NEXT REFRESH", "NAME"])
+                var isFirst = true
+                if isJSON { Terminal.write(Array("[".utf8), to: 1) }
+                var after: AccountID?
+                repeat {
+                    let page = try await instance.directory.list(after: after, limit: 500)
+                    let now = instance.time.wall()
+                    for account in page.accounts {
+                        if let provider, account.provider != provider { continue }
+                        if let only, account.shownStatus != only { continue }
+                        if isJSON {
+                            Terminal.write(Array((isFirst ? "" : ",\n").utf8) + AccountDocument.render(account), to: 1)
+                            isFirst = false
+                        } else {
+                            table.add([
+                                account.id.rawValue, account.provider.rawValue, account.shownStatus.rawValue,
+                                account.generation.description,
+                                MachineClock.distance(to: account.expiresAt, from: now),
+                                MachineClock.distance(to: account.enabled ? account.dueAt : nil, from: now),
+                                account.name,
+                            ])
+                        }
+                    }
+                    after = page.next
+                } while after != nil
+                if isJSON { Terminal.standardOutput("]") } else { table.lines.forEach(Terminal.standardOutput) }
+            }
+        }
+    }
+
+    struct Show: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Show everything about an account but its tokens.")
+
+        @OptionGroup var options: ConfigurationOptions
+        @OptionGroup var output: OutputOptions
+
+        @Argument(help: "The account.")
+        var account: AccountID
+
+        func run() async throws {
+            let (account, isJSON) = (account, output.json)
+            try await options.withStore { instance in
+                guard let found = try await instance.directory.read(account) else {
+                    throw CommandFailure(.local, "no account \(account)")
+                }
+                if isJSON { return Terminal.standardOutput(bytes: AccountDocument.render(found)) }
+                AccountsCommand.describe(found, now: instance.time.wall()).forEach(Terminal.standardOutput)
+            }
+        }
+    }
+
+    static func describe(_ account: AccountSnapshot, now: WallTime) -> [String] {
+        func moment(_ time: WallTime?) -> String {
+            time.map { "\(MachineClock.text($0)) (\(MachineClock.distance(to: $0, from: now)))" } ?? "-"
+        }
+        var table = Table(["account", account.id.rawValue])
+        table.add(["name", account.name.isEmpty ? "-" : account.name])
+        table.add(["provider", account.provider.rawValue])
+        table.add(["status", account.shownStatus.rawValue])
+        table.add(["generation", account.generation.description])
+        table.add(["access token", account.accessToken?.description ?? "not set"])
+        table.add(["expires", moment(account.expiresAt)])
+        table.add(["obtained", moment(account.obtainedAt)])
+        table.add(["next refresh", account.enabled ? moment(account.dueAt) : "paused"])
+        table.add(["failures in a row", String(account.failures)])
+        if let next = account.nextAttemptAt { table.add(["not before", moment(next)]) }
+        if let fault = account.lastFault { table.add(["last fault", "\(fault.kind.rawValue): \(fault.message)"]) }
+        if let intent = account.intent {
+            table.add([
+                "unresolved spend",
+                "\(intent.state.rawValue), by \(intent.origin), \(MachineClock.distance(to: intent.at, from: now))",
+            ])
+        }
+        table.add(["added", moment(account.createdAt)])
+        return table.lines
+    }
+
+    struct Remove: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Remove accounts and their tokens.")
+
+        @OptionGroup var options: ConfigurationOptions
+
+        @Argument(help: "The accounts.")
+        var accounts: [AccountID]
+
+        func run() async throws {
+            let accounts = accounts
+            try await options.withStore { instance in
+                for account in accounts {
+                    guard case .done = try await instance.directory.remove(account, ifGeneration: nil) else {
+                        throw CommandFailure(.local, "no account \(account)")
+                    }
+                    Terminal.standardOutput("\(account): removed")
+                }
+            }
+        }
+    }
+
+    struct Pause: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Neither refresh nor serve these accounts.")
+        @OptionGroup var options: ConfigurationOptions
+        @Argument(help: "The accounts.") var accounts: [AccountID]
+        func run() async throws { try await AccountsCommand.enable(accounts, false, options) }
+    }
+
+    struct Resume: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Refresh and serve paused accounts again.")
+        @OptionGroup var options: ConfigurationOptions
+        @Argument(help: "The accounts.") var accounts: [AccountID]
+        func run() async throws { try await AccountsCommand.enable(accounts, true, options) }
+    }
+
+    static func enable(_ accounts: [AccountID], _ enabled: Bool, _ options: ConfigurationOptions) async throws {
+        try await options.withStore { instance in
+            for account in accounts {
+                guard case .done = try await instance.directory.edit(account, AccountEdit(enabled: enabled)) else {
+                    throw CommandFailure(.local, "no account \(account)")
+                }
+                Terminal.standardOutput("\(account): \(enabled ? "resumed" : "paused")")
+            }
+        }
+    }
+}
+
+extension String {
+    /// Without white space at both ends: files end with a line feed.
+    fileprivate var trimmed: String {
+        let start = drop { $0.isWhitespace }
+        return String(start.reversed().drop { $0.isWhitespace }.reversed())
+    }
+}

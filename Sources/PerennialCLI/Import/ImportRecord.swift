@@ -1,0 +1,55 @@
+import RefreshCore
+
+/// One line of an import file.
+struct ImportRecord: Sendable {
+    var line: Int
+    var id: AccountID
+    var provider: ProviderName
+    var name: String?
+    var credentials: Credentials
+}
+
+/// Why a line cannot be imported; never repeats what it holds.
+struct BadLine: Error, Sendable, Hashable {
+    var line: Int
+    var reason: String
+}
+
+/// The fields of a line before they are checked.
+struct ImportFields {
+    static let known = ["id", "provider", "name", "refresh_token", "access_token", "expires_at"]
+
+    var values: [String: String] = [:]
+
+    /// - Throws: ``BadLine``.
+    func record(line: Int) throws(BadLine) -> ImportRecord {
+        func bad(_ reason: String) -> BadLine { BadLine(line: line, reason: reason) }
+        func required(_ field: String) throws(BadLine) -> String {
+            guard let value = values[field], !value.isEmpty else { throw bad("\(field) is missing") }
+            return value
+        }
+        let id: AccountID
+        let provider: ProviderName
+        do {
+            id = try AccountID(try required("id"))
+            provider = try ProviderName(try required("provider"))
+        } catch let error as BadLine {
+            throw error
+        } catch {
+            throw bad("\(error)")
+        }
+        var expiresAt: WallTime?
+        if let text = values["expires_at"], !text.isEmpty {
+            guard let time = AccountTime.parse(text) else {
+                throw bad("expires_at is neither RFC 3339 (2026-01-31T12:00:00Z) nor epoch seconds")
+            }
+            expiresAt = time
+        }
+        let access = values["access_token"].flatMap { $0.isEmpty ? nil : Secret($0) }
+        return ImportRecord(
+            line: line, id: id, provider: provider, name: values["name"].flatMap { $0.isEmpty ? nil : $0 },
+            credentials: Credentials(
+                refreshToken: Secret(try required("refresh_token")), accessToken: access,
+                expiresAt: access == nil ? nil : expiresAt))
+    }
+}

@@ -1,0 +1,89 @@
+import Synchronization
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
+/// Sees to it that nothing is left behind if this process dies without a chance to clean up, by SIGKILL or a crash.
+///
+/// A small shell that reads from a pipe what there is to end. When the pipe breaks, which happens however this process
+/// dies, it kills the children it was told of and removes their directory. A death signal from the kernel would be bound to
+/// the thread that started the child, and here that thread comes and goes.
+final class ProcessGuard: Sendable {
+    private static let script = """
+        trap '' HUP INT TERM
+        pids= dir=
+        while read -r word value; do
+            case $word in
+                add) pids="$pids $value" ;;
+                remove)
+                    rest=
+                    for pid in $pids; do [ "$pid" = "$value" ] || rest="$rest $pid"; done
+                    pids=$rest ;;
+                directory) dir=$value ;;
+                dismiss) exit 0 ;;
+            esac
+        done
+        for pid in $pids; do kill -9 "$pid"; done
+        if [ -n "$dir" ]; then
+            for turn in 1 2 3 4 5; do rm -rf -- "$dir" && [ ! -e "$dir" ] && break; sleep 0.2; done
+        fi
+        """
+
+    private let pid: pid_t
+    /// The writing end; nil once dismissed.
+    private let pipe: Mutex<Int32?>
+
+    /// - Parameter directory: removed as well, if not nil. Without line breaks in its path.
+    /// - Throws: ``ProcessError``.
+    init(directory: String?) throws(ProcessError) {
+        // A guard that has died must not take us with it.
+        signal(SIGPIPE, SIG_IGN)
+        var ends: [Int32] = [-1, -1]
+        // Closed on exec at birth: a child that inherited the writing end would keep the pipe from breaking.
+        guard pipe2(&ends, O_CLOEXEC) == 0 else { throw ProcessError(description: "cannot make a pipe") }
+        defer { close(ends[0]) }
+        do throws(ProcessError) {
+            pid = try ChildProcess.spawn(
+                ChildProcess.Launch("/bin/sh", ["-c", Self.script], environment: ["PATH": "/usr/bin:/bin"], input: ends[0]))
+        } catch {
+            close(ends[1])
+            throw error
+        }
+        pipe = Mutex(ends[1])
+        if let directory { tell("directory \(directory)") }
+    }
+
+    func add(_ child: pid_t) {
+        tell("add \(child)")
+    }
+
+    /// The child has been reaped, and its pid may be another's soon.
+    func remove(_ child: pid_t) {
+        tell("remove \(child)")
+    }
+
+    /// Everything has been cleaned up. Returns when the shell has ended.
+    func dismiss() {
+        tell("dismiss")
+        let end = pipe.withLock { end in
+            defer { end = nil }
+            return end
+        }
+        guard let end else { return }
+        close(end)
+        var status: Int32 = 0
+        while waitpid(pid, &status, 0) == -1, errno == EINTR {}
+    }
+
+    /// Lines are shorter than a pipe's atomic write, so they are written whole or, with the shell gone, not at all.
+    private func tell(_ line: String) {
+        pipe.withLock { end in
+            guard let end else { return }
+            let bytes = Array("\(line)\n".utf8)
+            while write(end, bytes, bytes.count) == -1, errno == EINTR {}
+        }
+    }
+}

@@ -1,0 +1,41 @@
+# Shared by the scripts in this folder: where things are, and how to install what is missing.
+# shellcheck shell=bash
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+# shellcheck disable=SC2034 # used by the scripts that read this file
+build_packages=(libhiredis-dev libcurl4-openssl-dev)
+# shellcheck disable=SC2034
+run_packages=(redis-server ca-certificates)
+# shellcheck disable=SC2034
+test_packages=(redis-server nginx openssl wrk shellcheck curl)
+
+say() { printf '%s\n' "$*" >&2; }
+
+die() {
+    say "error: $*"
+    exit 1
+}
+
+# Installs the Debian packages that are not there yet; says nothing when all are.
+install_packages() {
+    local missing=() package
+    for package in "$@"; do
+        dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing+=("$package")
+    done
+    ((${#missing[@]} == 0)) && return 0
+    command -v apt-get >/dev/null || die "install these packages by hand: ${missing[*]}"
+    local as_root=()
+    if ((EUID != 0)); then
+        command -v sudo >/dev/null || die "run as root, or install these packages by hand: ${missing[*]}"
+        as_root=(sudo)
+    fi
+    say "installing ${missing[*]}"
+    "${as_root[@]}" apt-get update -qq
+    # RUNLEVEL=1 keeps a freshly installed redis-server or nginx from starting as a service of the machine.
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends \
+        "${missing[@]}" >/dev/null
+}
+
+need_swift() {
+    command -v swift >/dev/null || die "no Swift toolchain: install Swift 6.2 or later (https://www.swift.org/install)"
+}
