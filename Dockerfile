@@ -17,7 +17,8 @@ RUN swift build -c release --product perennial --static-swift-stdlib \
 FROM ${RUN_IMAGE}
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates libhiredis0.14 libcurl4 redis-server \
     && rm -rf /var/lib/apt/lists/* \
-    && useradd --system --create-home --home-dir /var/lib/perennial perennial
+    && useradd --system --create-home --home-dir /var/lib/perennial perennial \
+    && mkdir /keys && chown perennial /keys
 COPY --from=build /perennial /usr/local/bin/perennial
 USER perennial
 ENV PERENNIAL_STATE_DIR=/var/lib/perennial/state

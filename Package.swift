@@ -109,6 +109,14 @@ let package = Package(
             dependencies: [
                 "RedisClient", "PerennialTesting", lifecycle, logging, nioConcurrency, nioCore, nioPosix,
             ], swiftSettings: settings),
+        .testTarget(name: "SealingTests", dependencies: ["RefreshCore", "Sealing"], swiftSettings: settings),
+        .testTarget(
+            name: "JournalTests", dependencies: ["Journal", "RefreshCore", "Sealing", logging],
+            swiftSettings: settings),
+        .testTarget(
+            name: "RedisStoreTests",
+            dependencies: ["PerennialTesting", "RedisClient", "RedisStore", "RefreshCore", "Sealing", logging],
+            swiftSettings: settings),
         .testTarget(name: "CurlClientTests", dependencies: ["CurlClient"], swiftSettings: settings),
         .testTarget(
             name: "MockProviderTests", dependencies: ["MockProvider", nioCore, nioPosix, logging, lifecycle],

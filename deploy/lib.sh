@@ -1,6 +1,7 @@
 # Shared by the scripts in this folder: where things are, and how to install what is missing.
 # shellcheck shell=bash
 
+# shellcheck disable=SC2034
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 # shellcheck disable=SC2034 # used by the scripts that read this file
 build_packages=(libhiredis-dev libcurl4-openssl-dev)

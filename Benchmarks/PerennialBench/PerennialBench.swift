@@ -1,6 +1,6 @@
 import ArgumentParser
+import FoundationEssentials
 import Glibc
-import PerennialTesting
 
 /// Measures Perennial against yardsticks taken in the same run and counts what it does: `PerennialBench all`.
 @main
@@ -31,14 +31,8 @@ struct PerennialBench: AsyncParsableCommand {
             limit.rlim_cur = limit.rlim_max
             _ = setrlimit(files, &limit)
         }
-        var names: [String] = []
-        var entry = environ
-        while let text = entry.pointee {
-            names.append(String(String(cString: text).prefix { $0 != "=" }))
-            entry += 1
-        }
         let foreign = ["REDIS_URL", "ENABLE_PROACTIVE_TOKEN_REFRESH"]
-        for name in names
+        for name in ProcessInfo.processInfo.environment.keys
         where foreign.contains(name) || name.hasPrefix("PERENNIAL_") || name.hasPrefix("TOKEN_REFRESH_") {
             unsetenv(name)
         }
@@ -95,7 +89,8 @@ struct BenchEnvironment: Sendable {
     /// Progress, on stderr so that the report stays alone on stdout.
     func say(_ text: String) {
         guard !isQuiet else { return }
-        fputs(text + "\n", stderr)
+        let line = Array((text + "\n").utf8)
+        _ = line.withUnsafeBytes { write(2, $0.baseAddress, $0.count) }
     }
 }
 

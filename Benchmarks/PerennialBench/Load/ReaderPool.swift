@@ -22,8 +22,8 @@ final class ReaderPool: Sendable {
         self.channels = channels
     }
 
-    /// Opens `perPort` connections to each port of 127.0.0.1 and has each answer once.
-    static func open(ports: [Int], perPort: Int) async throws -> ReaderPool {
+    /// Opens `connections` in all to the ports of 127.0.0.1, in turn, and has each answer once.
+    static func open(ports: [Int], connections: Int) async throws -> ReaderPool {
         var channels: [(port: Int, channel: any Channel)] = []
         let bootstrap = ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
@@ -32,14 +32,13 @@ final class ReaderPool: Sendable {
                     try channel.pipeline.syncOperations.addHandler(AnswerHandler())
                 }
             }
-        for port in ports {
-            // In portions: an accept queue has an end.
-            for start in stride(from: 0, to: perPort, by: 64) {
-                let futures = (start..<min(start + 64, perPort)).map { _ in
-                    bootstrap.connect(host: "127.0.0.1", port: port)
-                }
-                for future in futures { channels.append((port, try await future.get())) }
+        // In portions: an accept queue has an end.
+        for start in stride(from: 0, to: connections, by: 64) {
+            let futures = (start..<min(start + 64, connections)).map { number in
+                let port = ports[number % ports.count]
+                return (port: port, channel: bootstrap.connect(host: "127.0.0.1", port: port))
             }
+            for future in futures { channels.append((future.port, try await future.channel.get())) }
         }
         let pool = ReaderPool(channels: channels)
         let answers = try await pool.fire { Self.request("GET", "/livez", port: $0, body: nil) }
@@ -170,7 +169,9 @@ private enum HTTPAnswerReader {
         let head = String(decoding: view[view.startIndex..<end], as: UTF8.self)
         var length = 0
         for line in head.split(separator: "\r\n").dropFirst() {
-            guard let colon = line.firstIndex(of: ":"), line[..<colon].lowercased() == "content-length" else { continue }
+            guard let colon = line.firstIndex(of: ":"), line[..<colon].lowercased() == "content-length" else {
+                continue
+            }
             length = Int(line[line.index(after: colon)...].filter { $0 != " " }) ?? 0
         }
         let headLength = end - view.startIndex

@@ -48,7 +48,8 @@ final class SilencingProxy: Sendable {
     func close() async { try? await channel.close().get() }
 }
 
-private final class MessageCounter: Sendable {
+/// How many messages were swallowed.
+final class MessageCounter: Sendable {
     let value = Atomic(0)
 }
 
@@ -85,7 +86,7 @@ struct MessageFilter {
     private let counter: MessageCounter
     private var pending = ByteBuffer()
 
-    fileprivate init(counter: MessageCounter) {
+    init(counter: MessageCounter) {
         self.counter = counter
     }
 

@@ -1,4 +1,5 @@
-import Dispatch
+// Its sources may be cancelled from any thread, but the type does not say so.
+@preconcurrency import Dispatch
 
 #if canImport(Glibc)
 import Glibc
@@ -16,7 +17,7 @@ struct SignalStream: AsyncSequence, Sendable {
             let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
             source.setEventHandler { continuation.yield(number) }
             source.resume()
-            return SourceBox(source)
+            return source
         }
         continuation.onTermination = { _ in
             for source in sources { source.cancel() }

@@ -1,0 +1,69 @@
+/// What the reading load has seen.
+struct ReadTally: Sendable, Equatable {
+    /// How a read ended.
+    enum Outcome: Sendable, Equatable {
+        case served(TokenReading)
+        /// No instance answered with a token.
+        case failed(reason: String)
+    }
+
+    struct Account: Sendable, Equatable {
+        /// Seconds since 1970.
+        var expiresAt: Int64
+        var generation: Int64
+    }
+
+    private(set) var served = 0
+    private(set) var failed = 0
+    /// Reads that needed more than one instance.
+    private(set) var rerouted = 0
+    private(set) var waited = 0
+    /// Of these, reads that began before the leader was killed.
+    private(set) var waitedInSteadyState = 0
+    private(set) var expired = 0
+    /// Tokens that were used at the provider's resource, to see whether they work.
+    private(set) var used = 0
+    private(set) var latency = LatencyHistogram()
+    /// Latest known expiry and generation of each account, by its number.
+    private(set) var accounts: [Int: Account] = [:]
+    /// Why reads failed, the first few reasons with how often each.
+    private(set) var reasons: [String: Int] = [:]
+    private static let reasonsLimit = 8
+
+    mutating func record(
+        _ outcome: Outcome, account: Int, attempts: Int, latency time: Duration, isSteady: Bool, now: Double
+    ) {
+        if attempts > 1 { rerouted += 1 }
+        switch outcome {
+        case .served(let reading):
+            served += 1
+            latency.record(time)
+            if reading.hasWaited {
+                waited += 1
+                if isSteady { waitedInSteadyState += 1 }
+            }
+            if reading.isExpired(at: now) { expired += 1 }
+            // An instance may learn of a new generation a moment later than another: that is no step back.
+            if reading.generation >= accounts[account]?.generation ?? .min {
+                accounts[account] = Account(expiresAt: reading.expiresAt, generation: reading.generation)
+            }
+        case .failed(let reason):
+            failed += 1
+            if reasons[reason] != nil || reasons.count < Self.reasonsLimit { reasons[reason, default: 0] += 1 }
+        }
+    }
+
+    /// A token was tried at the resource.
+    ///
+    /// - Parameter wasExpired: the answer that brought it has been counted as expired already.
+    mutating func recordUse(accepted: Bool, wasExpired: Bool) {
+        used += 1
+        if !accepted, !wasExpired { expired += 1 }
+    }
+
+    /// Accounts whose tokens end first, earliest first.
+    func earliest(_ count: Int) -> [(account: Int, state: Account)] {
+        accounts.sorted { ($0.value.expiresAt, $0.key) < ($1.value.expiresAt, $1.key) }
+            .prefix(count).map { ($0.key, $0.value) }
+    }
+}

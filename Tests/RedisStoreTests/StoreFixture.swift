@@ -1,0 +1,150 @@
+import Logging
+import PerennialTesting
+import RedisClient
+import RedisStore
+import RefreshCore
+import Sealing
+
+/// A store on a real redis-server of its own.
+struct StoreFixture {
+    let server: RedisServer
+    let client: RedisClient
+    let link: RedisLink
+    let store: RedisAccountStore
+    let directory: RedisAccountDirectory
+    let schedule: RedisScheduleStore
+    let leases: RedisLeaseStore
+
+    static let instance = try! InstanceID("instance-1")
+    static let provider = try! ProviderName("acme")
+
+    static func run(
+        _ options: RedisServer.Options = .init(), partitions: Int = 1, ring: KeyRing? = nil,
+        _ body: (StoreFixture) async throws -> Void
+    ) async throws {
+        let ring = try ring ?? KeyRing(keys: [.generate()])
+        try await withRedisServer(options) { server in
+            var configuration = try RedisConfiguration(url: server.url)
+            configuration.commandTimeout = .seconds(5)
+            let client = RedisClient(configuration: configuration, logger: .quiet)
+            let running = Task { try await client.run() }
+            do {
+                try await client.waitUntilReady(timeout: .seconds(10))
+                let clock = FleetClock(initialWall: WallTime(milliseconds: 0))
+                let link = RedisLink(
+                    client: client, keys: Keys(partitions: partitions), ring: ring, clock: clock)
+                try await StoreMeta.open(link)
+                try await body(
+                    StoreFixture(
+                        server: server, client: client, link: link,
+                        store: RedisAccountStore(link: link, origin: instance),
+                        directory: RedisAccountDirectory(link: link, origin: instance),
+                        schedule: RedisScheduleStore(link: link), leases: RedisLeaseStore(link: link)))
+            } catch {
+                running.cancel()
+                _ = await running.result
+                throw error
+            }
+            running.cancel()
+            _ = await running.result
+        }
+    }
+
+    // MARK: Short forms
+
+    func redis(_ name: String, _ arguments: any RedisArgument...) async throws -> RESPValue {
+        try await client.send(RedisCommand(name, arguments: arguments))
+    }
+
+    func now() async throws -> WallTime {
+        let time = try await redis("TIME").array ?? []
+        let seconds = time.first?.int ?? 0
+        let micros = time.last?.int ?? 0
+        return WallTime(milliseconds: seconds * 1000 + micros / 1000)
+    }
+
+    @discardableResult
+    func add(
+        _ id: String, refresh: String = "refresh-1", access: String? = nil, expiresIn: Duration = .seconds(3600),
+        dueIn: Duration = .seconds(3000), overwrite: OverwriteRule = .always, ifGeneration: Generation? = nil,
+        provider: ProviderName = provider, name: String? = nil
+    ) async throws -> PutReply {
+        let now = try await now()
+        return try await directory.put(
+            AccountPut(
+                id: AccountID(id), provider: provider, name: name,
+                credentials: Credentials(
+                    refreshToken: Secret(refresh), accessToken: access.map { Secret($0) },
+                    expiresAt: access == nil ? nil : now + expiresIn),
+                dueAt: now + dueIn, overwrite: overwrite, ifGeneration: ifGeneration))
+    }
+
+    func begin(
+        _ id: String, _ attempt: String, demand: RefreshDemand? = nil, lockTTL: Duration = .seconds(30),
+        recovering: String? = nil, ignoresBackoff: Bool = false
+    ) async throws -> BeginReply {
+        let account = try AccountID(id)
+        let generation = try await directory.read(account)?.generation ?? Generation(0)
+        return try await store.begin(
+            BeginRequest(
+                account: account, provider: Self.provider, demand: demand ?? .newerThan(generation),
+                attempt: AttemptID(rawValue: attempt), origin: Self.instance, lockTTL: lockTTL,
+                recovering: recovering.map { AttemptID(rawValue: $0) }, ignoresBackoff: ignoresBackoff))
+    }
+
+    func commit(
+        _ id: String, _ attempt: String, generation: Int64, access: String = "access-new",
+        refresh: String = "refresh-new"
+    ) async throws -> CommitReply {
+        let now = try await now()
+        return try await store.commit(
+            CommitRequest(
+                account: AccountID(id), provider: Self.provider, attempt: AttemptID(rawValue: attempt),
+                generation: Generation(generation), accessToken: Secret(access), refreshToken: Secret(refresh),
+                tokenType: "Bearer", expiresAt: now + .seconds(3600), obtainedAt: now, dueAt: now + .seconds(3000),
+                isRecovery: false))
+    }
+
+    func settle(
+        _ id: String, _ attempt: String, generation: Int64, _ disposition: SettleRequest.Disposition,
+        kind: RefreshFault.Kind, retryAfter: Duration = .seconds(60), pause: Duration? = nil
+    ) async throws -> SettleReply {
+        try await store.settle(
+            SettleRequest(
+                account: AccountID(id), provider: Self.provider, attempt: AttemptID(rawValue: attempt),
+                generation: Generation(generation), disposition: disposition,
+                fault: RefreshFault(kind: kind, message: "what happened"), retryAfter: retryAfter,
+                pauseProvider: pause))
+    }
+
+    func account(_ id: String) async throws -> AccountSnapshot? { try await directory.read(AccountID(id)) }
+
+    func isDue(_ id: String) async throws -> Bool {
+        !(try await redis("ZSCORE", link.keys.due(0, Self.provider), id).isNull)
+    }
+}
+
+extension Logger {
+    static var quiet: Logger { Logger(label: "test") { _ in SwiftLogNoOpLogHandler() } }
+}
+
+extension BeginReply {
+    /// The word for the case, to compare with.
+    var word: String {
+        switch self {
+        case .granted(let claim): claim.isRecovery ? "granted for recovery" : "granted"
+        case .fresh: "fresh"
+        case .blocked: "blocked"
+        case .cooling: "cooling"
+        case .held: "held"
+        case .pending: "pending"
+        case .foreignIntent: "foreign"
+        case .missing: "missing"
+        }
+    }
+
+    var claim: RefreshClaim? {
+        if case .granted(let claim) = self { return claim }
+        return nil
+    }
+}
