@@ -117,6 +117,12 @@ let package = Package(
             name: "RedisStoreTests",
             dependencies: ["PerennialTesting", "RedisClient", "RedisStore", "RefreshCore", "Sealing", logging],
             swiftSettings: settings),
+        .testTarget(
+            name: "IntegrationTests",
+            dependencies: [
+                "MockProvider", "Perennial", "PerennialConfiguration", "PerennialTesting", "RefreshCore", lifecycle,
+                logging,
+            ], swiftSettings: settings),
         .testTarget(name: "CurlClientTests", dependencies: ["CurlClient"], swiftSettings: settings),
         .testTarget(
             name: "MockProviderTests", dependencies: ["MockProvider", nioCore, nioPosix, logging, lifecycle],

@@ -1,8 +1,9 @@
 import RefreshCore
 
 /// An account as the API shows it: everything but its tokens.
-enum AccountDocument {
-    static func render(_ account: AccountSnapshot) -> [UInt8] {
+public enum AccountDocument {
+    /// The JSON of `GET /v1/accounts/{id}`.
+    public static func render(_ account: AccountSnapshot) -> [UInt8] {
         var writer = JSONWriter(capacity: 640)
         write(account, to: &writer)
         return writer.bytes

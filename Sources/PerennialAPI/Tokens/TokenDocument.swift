@@ -1,7 +1,14 @@
 import RefreshCore
 
 /// The body of `GET /v1/accounts/{id}/token`.
-enum TokenDocument {
+public enum TokenDocument {
+    /// The JSON of `GET /v1/accounts/{id}/token`: it holds the access token.
+    public static func render(_ answer: TokenAnswer, now: WallTime) -> [UInt8] {
+        var writer = JSONWriter(capacity: 512)
+        write(answer, now: now, to: &writer)
+        return writer.bytes
+    }
+
     static func write(_ answer: TokenAnswer, now: WallTime, to writer: inout JSONWriter) {
         writer.object { writer in
             writer.key("account")

@@ -28,7 +28,7 @@ struct PaintedLine: Sendable, Equatable {
     /// In a column of this many characters: padded, or cut.
     mutating func add(_ text: String, width: Int, _ paint: Paint? = nil) {
         let cut = text.prefix(width)
-        add(cut + String(repeating: " ", count: width - cut.count), paint)
+        add(String(cut) + String(repeating: " ", count: width - cut.count), paint)
     }
 
     func text(width: Int, hasColour: Bool) -> String {
