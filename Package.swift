@@ -22,6 +22,7 @@ let nioHTTPTypes = Target.Dependency.product(name: "NIOHTTPTypesHTTP1", package:
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
 let subprocess = Target.Dependency.product(name: "Subprocess", package: "swift-subprocess")
+let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 
 let package = Package(
@@ -94,7 +95,7 @@ let package = Package(
             dependencies: [
                 "ConfigurationFile", "CurlClient", "Journal", "MockProvider", "Perennial", "PerennialAPI",
                 "PerennialConfiguration", "Providers", "RedisClient", "RedisStore", "RefreshCore", "Sealing",
-                argumentParser, lifecycle, logging,
+                argumentParser, lifecycle, logging, unixSignals,
             ], swiftSettings: settings),
 
         // For tests and benchmarks.
@@ -117,6 +118,21 @@ let package = Package(
             name: "RedisStoreTests",
             dependencies: ["PerennialTesting", "RedisClient", "RedisStore", "RefreshCore", "Sealing", logging],
             swiftSettings: settings),
+        .executableTarget(
+            name: "PerennialBench",
+            dependencies: [
+                "CurlClient", "MockProvider", "PerennialTesting", "RedisClient", "RedisStore", "RefreshCore", "Sealing",
+                argumentParser, logging, nioCore, nioPosix,
+            ], path: "Benchmarks/PerennialBench", swiftSettings: settings),
+        .testTarget(
+            name: "PerennialBenchTests", dependencies: ["PerennialBench", "PerennialTesting"],
+            swiftSettings: settings),
+        .testTarget(
+            name: "PerennialCLITests",
+            dependencies: [
+                "MockProvider", "PerennialCLI", "PerennialAPI", "PerennialConfiguration", "Providers", "RefreshCore",
+                argumentParser, logging,
+            ], swiftSettings: settings),
         .testTarget(
             name: "IntegrationTests",
             dependencies: [

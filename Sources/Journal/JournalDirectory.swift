@@ -12,7 +12,7 @@ import Foundation
 ///
 /// An instance is named by its journal. A process that starts takes over a journal which no process holds, and with it
 /// the identity, so that after a crash the origin of an intent comes back; further abandoned ones are read in.
-public struct JournalDirectory {
+public struct JournalDirectory: Sendable {
     public let path: String
     private let ring: KeyRing
     private let logger: Logger

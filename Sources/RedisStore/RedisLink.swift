@@ -78,7 +78,7 @@ public struct RedisLink: Sendable {
         } catch {
             throw StoreError(error)
         }
-        for case .error(let error) in replies { throw StoreError(.server(error)) }
+        for case .error(let error) in replies { throw StoreError(.refused, "Redis refused: \(error)") }
         return replies
     }
 

@@ -33,7 +33,8 @@ struct PerennialInstance: Sendable {
         try TextFile.write(lines, to: path)
         _ = try await workshop.run(
             "perennial-import", workshop.environment.perennial,
-            ["accounts", "import", "--config", configuration, path], timeout: .seconds(180))
+            ["accounts", "import", "--config", configuration, "--state-dir", workshop.path("state-import"), path],
+            timeout: .seconds(180))
     }
 
     /// Puts one account.

@@ -1,8 +1,6 @@
 import ArgumentParser
 import CurlClient
 import FoundationEssentials
-import PerennialAPI
-import RefreshCore
 
 /// Reading a fresh token over HTTP, against nginx returning the same bytes.
 struct WarmReadsCommand: AsyncParsableCommand {
@@ -35,14 +33,13 @@ struct WarmReadsSuite: BenchSuite {
             try await open.put(account, workshop.http)
 
             let keysFile = workshop.path("keys.json")
-            let key = try CallerKeyFile(path: keysFile).create(
-                name: "bench", scopes: [.read], now: WallTime(seconds: Date().timeIntervalSince1970))
+            let key = try await Self.createKey(workshop, file: keysFile)
             configuration.keysFile = keysFile
             let keyed = try await PerennialInstance.start(
                 workshop, configuration: try configuration.write(in: workshop), number: 2)
 
             let path = "/v1/accounts/\(account.id)/token"
-            let bearer = Wrk.Request(headers: [("Authorization", "Bearer \(key.text.reveal())")])
+            let bearer = Wrk.Request(headers: [("Authorization", "Bearer \(key)")])
             let sample = try await Self.sample(workshop, url: open.origin + path)
             let nginx = try await NginxServer.start(
                 workshop, path: path, body: String(decoding: sample.body, as: UTF8.self),
@@ -78,6 +75,17 @@ struct WarmReadsSuite: BenchSuite {
         return MockAccountLine(
             id: "bench", provider: FleetConfiguration.provider, refreshToken: "rt-\(text)", accessToken: "at-\(text)",
             expiresAt: Int64(Date().timeIntervalSince1970) + 30 * 86_400)
+    }
+
+    /// A caller key with the scope `read`, for this run only.
+    private static func createKey(_ workshop: Workshop, file: String) async throws -> String {
+        let output = try await workshop.run(
+            "perennial-keys", workshop.environment.perennial,
+            ["keys", "create", "--name", "bench", "--scope", "read", "--file", file], timeout: .seconds(20))
+        guard let key = output.split(whereSeparator: \.isNewline).first(where: { $0.hasPrefix("prn_") }) else {
+            throw BenchError("perennial keys create printed no key")
+        }
+        return String(key)
     }
 
     /// The second answer: the first one may come from Redis.

@@ -1,4 +1,5 @@
 import Logging
+import RedisStore
 import RefreshCore
 import ServiceLifecycle
 

@@ -1,5 +1,6 @@
 import Logging
 import PerennialConfiguration
+import Providers
 import RedisStore
 import RefreshCore
 import ServiceLifecycle

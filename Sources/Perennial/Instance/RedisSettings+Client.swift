@@ -1,5 +1,6 @@
 import PerennialConfiguration
 import RedisClient
+import RefreshCore
 
 extension RedisSettings {
     /// The client's configuration for an external Redis.

@@ -15,7 +15,7 @@ struct StoreOpener: Service {
     func run() async throws {
         try await cancelWhenGracefulShutdown {
             if try await open(), !isQuiet {
-                logger.info("Redis is ready: \(link.client.connectionState)")
+                logger.info("Redis is ready")
                 for warning in await ServerSurvey.warnings(link) { logger.warning("\(warning)") }
             }
             while !Task.isCancelled { try? await Task.sleep(for: .seconds(3600)) }

@@ -2,6 +2,7 @@ import ArgumentParser
 import Perennial
 import PerennialAPI
 import Providers
+import RedisStore
 import RefreshCore
 
 /// `perennial accounts …`
@@ -56,7 +57,7 @@ struct AccountsCommand: AsyncParsableCommand {
             let rule: OverwriteRule = createOnly ? .never : .always
             try await options.withStore { instance in
                 let put: AccountPut
-                do {
+                do throws(AccountIntake.Refusal) {
                     put = try instance.intake.admit(
                         id: account, provider: provider, name: name, credentials: credentials, overwrite: rule,
                         now: instance.time.wall())

@@ -1,9 +1,9 @@
 import ArgumentParser
 
 #if canImport(FoundationEssentials)
-import FoundationEssentials
+    import FoundationEssentials
 #else
-import Foundation
+    import Foundation
 #endif
 
 /// `perennial demo`: a fleet at work, its leader killed half way, and a verdict.
@@ -29,7 +29,8 @@ struct DemoCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Lifetime of access tokens, at least 5s.", valueName: "time"))
     var lifetime = DurationArgument(.seconds(20))
 
-    @Option(help: ArgumentHelp("How long the load runs: at least 10s, and one and a half lifetimes.", valueName: "time"))
+    @Option(
+        help: ArgumentHelp("How long the load runs: at least 10s, and one and a half lifetimes.", valueName: "time"))
     var duration = DurationArgument(.seconds(60))
 
     @Option(help: "What is killed half way. Default: leader, with one instance: none.")
@@ -51,7 +52,8 @@ struct DemoCommand: AsyncParsableCommand {
     private func plan() throws -> DemoPlan {
         do throws(DemoPlan.Invalid) {
             return try DemoPlan(
-                instances: instances, accounts: accounts, lifetime: lifetime.value, duration: duration.value, kill: kill,
+                instances: instances, accounts: accounts, lifetime: lifetime.value, duration: duration.value,
+                kill: kill,
                 readsPerSecond: readsPerSecond)
         } catch {
             throw ValidationError(error.description)

@@ -29,7 +29,9 @@ struct DemoPlan: Sendable, Equatable {
         }
         try require((1...16).contains(instances), "--instances has to be between 1 and 16, not \(instances)")
         try require((1...10_000).contains(accounts), "--accounts has to be between 1 and 10000, not \(accounts)")
-        try require((1...5000).contains(readsPerSecond), "--reads-per-second has to be between 1 and 5000, not \(readsPerSecond)")
+        try require(
+            (1...5000).contains(readsPerSecond),
+            "--reads-per-second has to be between 1 and 5000, not \(readsPerSecond)")
         try require(
             lifetime >= .seconds(5), "--lifetime has to be at least 5s, not \(DurationText.format(lifetime))")
         // Long enough for every account to be refreshed, and for a new leader to be seen at work.
@@ -38,7 +40,8 @@ struct DemoPlan: Sendable, Equatable {
             duration >= least,
             "--duration has to be at least \(DurationText.format(least)) (10s, and one and a half lifetimes), "
                 + "not \(DurationText.format(duration))")
-        try require(duration <= .seconds(86_400), "--duration has to be at most 1d, not \(DurationText.format(duration))")
+        try require(
+            duration <= .seconds(86_400), "--duration has to be at most 1d, not \(DurationText.format(duration))")
         try require(
             kill != .leader || instances > 1,
             "--kill leader needs at least two instances: nobody would be left to take over; use --kill none")

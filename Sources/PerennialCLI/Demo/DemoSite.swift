@@ -1,9 +1,9 @@
 import Sealing
 
 #if canImport(FoundationEssentials)
-import FoundationEssentials
+    import FoundationEssentials
 #else
-import Foundation
+    import Foundation
 #endif
 
 /// One instance of the demo's fleet: a real process.
@@ -114,7 +114,8 @@ actor DemoSite {
         _ instance: DemoInstance, isReady: @Sendable @escaping () async -> Bool
     ) async throws {
         try await wait(
-            for: instance.process, name: "instance \(instance.number)", log: instance.log, atMost: .seconds(60), isReady)
+            for: instance.process, name: "instance \(instance.number)", log: instance.log, atMost: .seconds(60), isReady
+        )
     }
 
     /// Runs `perennial accounts import` on these lines.

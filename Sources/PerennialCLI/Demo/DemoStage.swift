@@ -2,9 +2,9 @@ import ConfigurationFile
 import MockProvider
 
 #if canImport(FoundationEssentials)
-import FoundationEssentials
+    import FoundationEssentials
 #else
-import Foundation
+    import Foundation
 #endif
 
 /// The part of a demo that is timed: load, kill, take-over.
@@ -94,7 +94,8 @@ struct DemoStage: Sendable {
                 (accounts[$0.account], Double($0.state.expiresAt) - now, $0.state.generation)
             },
             accounts: accounts.count, served: tally.served,
-            readsPerSecond: meter.rate ?? Double(tally.served) / max((ContinuousClock.now - start) / .seconds(1), 0.001),
+            readsPerSecond: meter.rate ?? Double(tally.served)
+                / max((ContinuousClock.now - start) / .seconds(1), 0.001),
             waited: tally.waited, failed: tally.failed, expired: tally.expired, rerouted: tally.rerouted,
             refreshes: totals.refreshes, duplicateSpends: totals.duplicateSpends,
             familiesRevoked: totals.familiesRevoked, event: watch.event)

@@ -92,7 +92,8 @@ struct DemoVerdict: Sendable, Equatable {
 
     /// A table with what was wanted, and the verdict.
     func report(hasColour: Bool) -> [String] {
-        let failoverText = failover.map { "\(Self.milliseconds($0)) ms" } ?? (plan.kill == .none ? "nobody killed" : "none")
+        let failoverText =
+            failover.map { "\(Self.milliseconds($0)) ms" } ?? (plan.kill == .none ? "nobody killed" : "none")
         let rows: [(name: String, value: String, wanted: String, isGood: Bool?)] = [
             ("accounts", "\(plan.accounts)", "", nil),
             ("refreshes", "\(spends.refreshes)", "≥ \(plan.accounts)", spends.refreshes >= plan.accounts),
@@ -107,10 +108,14 @@ struct DemoVerdict: Sendable, Equatable {
             ("reads that waited", "\(tally.waited)", "", nil),
             ("  in steady state", "\(tally.waitedInSteadyState)", "0", tally.waitedInSteadyState == 0),
             ("leader changes", "\(leaderChanges)", "", nil),
-            ("failover", failoverText, plan.kill == .none ? "" : "a new leader", plan.kill == .none ? nil : failover != nil),
+            (
+                "failover", failoverText, plan.kill == .none ? "" : "a new leader",
+                plan.kill == .none ? nil : failover != nil
+            ),
             (
                 "read latency p50 / p99 / max",
-                [0.5, 0.99, 1].map { Self.fraction(tally.latency.percentile($0)) }.joined(separator: " / ") + " ms", "", nil
+                [0.5, 0.99, 1].map { Self.fraction(tally.latency.percentile($0)) }.joined(separator: " / ") + " ms", "",
+                nil
             ),
         ]
         let nameWidth = rows.map(\.name.count).max() ?? 0

@@ -2,9 +2,9 @@ import CurlClient
 import Synchronization
 
 #if canImport(FoundationEssentials)
-import FoundationEssentials
+    import FoundationEssentials
 #else
-import Foundation
+    import Foundation
 #endif
 
 /// Reads tokens through all instances at a steady rate, and checks every one it is given.

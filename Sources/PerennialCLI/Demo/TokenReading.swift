@@ -1,7 +1,7 @@
 #if canImport(FoundationEssentials)
-import FoundationEssentials
+    import FoundationEssentials
 #else
-import Foundation
+    import Foundation
 #endif
 
 /// What an instance answers to `GET /v1/accounts/{id}/token`, as far as the load looks at it.
@@ -14,18 +14,24 @@ struct TokenReading: Sendable, Equatable {
     var source: String
 
     private struct Form: Decodable {
-        var access_token: String
-        var expires_at: String
+        var accessToken: String
+        var expiresAt: String
         var generation: Int64
         var source: String
+
+        private enum CodingKeys: String, CodingKey {
+            case accessToken = "access_token"
+            case expiresAt = "expires_at"
+            case generation, source
+        }
     }
 
     /// Nil for anything that is no token answer.
     init?(_ body: [UInt8]) {
-        guard let form = try? JSONDecoder().decode(Form.self, from: Data(body)), !form.access_token.isEmpty,
-            let time = try? Date(form.expires_at, strategy: .iso8601)
+        guard let form = try? JSONDecoder().decode(Form.self, from: Data(body)), !form.accessToken.isEmpty,
+            let time = try? Date(form.expiresAt, strategy: .iso8601)
         else { return nil }
-        accessToken = form.access_token
+        accessToken = form.accessToken
         expiresAt = Int64(time.timeIntervalSince1970)
         generation = form.generation
         source = form.source

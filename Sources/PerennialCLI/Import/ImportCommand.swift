@@ -1,5 +1,6 @@
 import ArgumentParser
 import Perennial
+import RedisStore
 import RefreshCore
 
 /// `perennial accounts import`

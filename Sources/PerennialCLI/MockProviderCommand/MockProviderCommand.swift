@@ -5,9 +5,9 @@ import PerennialConfiguration
 import ServiceLifecycle
 
 #if canImport(FoundationEssentials)
-import FoundationEssentials
+    import FoundationEssentials
 #else
-import Foundation
+    import Foundation
 #endif
 
 /// `perennial mock-provider`: an identity provider to try things out against.
@@ -27,7 +27,9 @@ struct MockProviderCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Where to listen: HOST:PORT, or unix:PATH.", valueName: "address"))
     var listen = "127.0.0.1:8799"
 
-    @Option(help: ArgumentHelp("What happens to a used refresh token: single_use, reusable or grace:TIME.", valueName: "rotation"))
+    @Option(
+        help: ArgumentHelp(
+            "What happens to a used refresh token: single_use, reusable or grace:TIME.", valueName: "rotation"))
     var rotation = RotationArgument(.singleUse)
 
     @Flag(help: "Do not revoke everything when a used refresh token comes again.")
@@ -63,10 +65,15 @@ struct MockProviderCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Uses of refresh tokens that the ledger keeps in detail.", valueName: "count"))
     var ledgerCapacity = 1_000_000
 
-    @Option(help: ArgumentHelp("Accounts to make at the start, written as JSON lines for `perennial accounts import`.", valueName: "count"))
+    @Option(
+        help: ArgumentHelp(
+            "Accounts to make at the start, written as JSON lines for `perennial accounts import`.", valueName: "count")
+    )
     var accounts = 0
 
-    @Option(help: ArgumentHelp("File for the accounts, made with mode 0600. Without it they go to standard output.", valueName: "path"))
+    @Option(
+        help: ArgumentHelp(
+            "File for the accounts, made with mode 0600. Without it they go to standard output.", valueName: "path"))
     var accountsFile: String?
 
     @Option(help: ArgumentHelp("Name of the provider in the accounts' lines.", valueName: "name"))
@@ -140,7 +147,11 @@ struct MockProviderCommand: AsyncParsableCommand {
                 let port = try await server.waitUntilListening()
                 if count > 0 {
                     let lines = AccountLines.text(server.seedAccounts(count: count), provider: provider)
-                    if let file { try PrivateFile.write(lines, to: file) } else { Terminal.write(Array(lines.utf8), to: 1) }
+                    if let file {
+                        try PrivateFile.write(lines, to: file)
+                    } else {
+                        Terminal.write(Array(lines.utf8), to: 1)
+                    }
                 }
                 Self.announce(configuration, port: port, accounts: count)
                 return false

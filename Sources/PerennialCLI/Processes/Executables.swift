@@ -1,12 +1,12 @@
 #if canImport(FoundationEssentials)
-import FoundationEssentials
+    import FoundationEssentials
 #else
-import Foundation
+    import Foundation
 #endif
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Musl)
-import Musl
+    import Musl
 #endif
 
 /// Where programs are.
@@ -14,17 +14,17 @@ enum Executables {
     /// This program's own file.
     static var own: String {
         #if os(Linux)
-        // The resolved path reads better in `ps`; the link still works after the file was replaced.
-        var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
-        let count = readlink("/proc/self/exe", &buffer, buffer.count)
-        if count > 0 {
-            let path = String(decoding: buffer.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self)
-            if access(path, X_OK) == 0 { return path }
-        }
-        return "/proc/self/exe"
+            // The resolved path reads better in `ps`; the link still works after the file was replaced.
+            var buffer = [CChar](repeating: 0, count: Int(PATH_MAX))
+            let count = readlink("/proc/self/exe", &buffer, buffer.count)
+            if count > 0 {
+                let path = String(decoding: buffer.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+                if access(path, X_OK) == 0 { return path }
+            }
+            return "/proc/self/exe"
         #else
-        let name = CommandLine.arguments.first ?? "perennial"
-        return name.contains("/") ? name : (find([name], path: ProcessInfo.processInfo.environment["PATH"]) ?? name)
+            let name = CommandLine.arguments.first ?? "perennial"
+            return name.contains("/") ? name : (find([name], path: ProcessInfo.processInfo.environment["PATH"]) ?? name)
         #endif
     }
 
@@ -33,7 +33,9 @@ enum Executables {
     static func find(_ names: [String], path: String?) -> String? {
         let directories = (path ?? "").split(separator: ":").map(String.init)
         for name in names {
-            for directory in directories + ["/usr/local/bin", "/usr/bin", "/usr/local/sbin", "/usr/sbin", "/opt/homebrew/bin"] {
+            for directory in directories + [
+                "/usr/local/bin", "/usr/bin", "/usr/local/sbin", "/usr/sbin", "/opt/homebrew/bin",
+            ] {
                 let candidate = "\(directory)/\(name)"
                 if access(candidate, X_OK) == 0 { return candidate }
             }

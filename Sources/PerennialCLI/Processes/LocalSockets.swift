@@ -1,15 +1,15 @@
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Musl)
-import Musl
+    import Musl
 #endif
 
 /// Sockets of this machine, for starting servers and finding out whether they are up.
 enum LocalSockets {
     #if canImport(Glibc)
-    private static let stream = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+        private static let stream = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
     #else
-    private static let stream = SOCK_STREAM | SOCK_CLOEXEC
+        private static let stream = SOCK_STREAM | SOCK_CLOEXEC
     #endif
 
     /// Different TCP ports of 127.0.0.1 that were free just now. Who uses one still has to expect that another process was

@@ -1,9 +1,9 @@
 import Synchronization
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Musl)
-import Musl
+    import Musl
 #endif
 
 /// Sees to it that nothing is left behind if this process dies without a chance to clean up, by SIGKILL or a crash.
@@ -47,7 +47,8 @@ final class ProcessGuard: Sendable {
         defer { close(ends[0]) }
         do throws(ProcessError) {
             pid = try ChildProcess.spawn(
-                ChildProcess.Launch("/bin/sh", ["-c", Self.script], environment: ["PATH": "/usr/bin:/bin"], input: ends[0]))
+                ChildProcess.Launch(
+                    "/bin/sh", ["-c", Self.script], environment: ["PATH": "/usr/bin:/bin"], input: ends[0]))
         } catch {
             close(ends[1])
             throw error
@@ -68,6 +69,11 @@ final class ProcessGuard: Sendable {
     /// Everything has been cleaned up. Returns when the shell has ended.
     func dismiss() {
         tell("dismiss")
+        abandon()
+    }
+
+    /// Breaks the pipe, as the end of this process would. Returns when the shell has done its work.
+    func abandon() {
         let end = pipe.withLock { end in
             defer { end = nil }
             return end

@@ -2,9 +2,9 @@
 @preconcurrency import Dispatch
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Musl)
-import Musl
+    import Musl
 #endif
 
 /// SIGINT and SIGTERM as they arrive, instead of the end of the process.

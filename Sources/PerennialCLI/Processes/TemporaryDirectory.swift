@@ -1,12 +1,12 @@
 #if canImport(FoundationEssentials)
-import FoundationEssentials
+    import FoundationEssentials
 #else
-import Foundation
+    import Foundation
 #endif
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Musl)
-import Musl
+    import Musl
 #endif
 
 /// A private directory with a path short enough for Unix sockets in it.
@@ -33,7 +33,8 @@ struct TemporaryDirectory: Sendable {
     static func template(prefix: String, in base: String?) -> String {
         var base = Substring(base ?? "")
         while base.count > 1, base.last == "/" { base = base.dropLast() }
-        let isPlain = base.hasPrefix("/") && base.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && !"\"'\\".utf8.contains($0) }
+        let isPlain =
+            base.hasPrefix("/") && base.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && !"\"'\\".utf8.contains($0) }
         let template = "\(base)/\(prefix)XXXXXX"
         return isPlain && template.utf8.count <= maximumPathLength ? template : "/tmp/\(prefix)XXXXXX"
     }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import PerennialAPI
+import PerennialConfiguration
 import RefreshCore
 
 /// `perennial keys create`

@@ -3,8 +3,11 @@ import Logging
 import Perennial
 import PerennialAPI
 import PerennialConfiguration
+import Providers
+import RedisStore
 import RefreshCore
 import ServiceLifecycle
+import UnixSignals
 
 /// `perennial serve`: the composition root of an instance.
 struct ServeCommand: AsyncParsableCommand {

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Perennial
 import PerennialAPI
+import RedisStore
 import RefreshCore
 
 /// `perennial token get`

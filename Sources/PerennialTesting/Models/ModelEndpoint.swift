@@ -175,7 +175,9 @@ extension ModelEndpoint {
             return respond(status, "error=\(error)", retryAfter: retryAfter)
         }
         if answer == .unanswered(hasRotated: false) { return .unanswered("no answer") }
-        guard let successor = Self.rotate(text, policy: policy, keeps: answer == .keepRefreshToken, at: sentAt, in: &state)
+        guard
+            let successor = Self.rotate(
+                text, policy: policy, keeps: answer == .keepRefreshToken, at: sentAt, in: &state)
         else { return respond(400, "error=invalid_grant") }
         state.serial += 1
         let life = (state.lifetimes[account] ?? lifetime).wholeMilliseconds

@@ -20,7 +20,8 @@ if not intent or intent.attempt ~= attempt then return {'SETTLED', int(now), acc
 
 local status, due = account[AT.status], now + retry_ms
 local new_intent = ''
-local blames = kind ~= 'throttled' and kind ~= 'misconfigured'
+-- A throttled provider says nothing about the account.
+local blames = kind ~= 'throttled'
 if disposition == 'released' then
     if intent.resends > 0 then
         -- The re-send was not spent either, but the first spend is as unresolved as before.

@@ -55,7 +55,8 @@ public struct AccountIntake: Sendable {
     /// - Throws: ``Refusal`` for a display name that is too long or holds control characters.
     public static func check(name: String) throws(Refusal) {
         guard name.count <= maximumNameLength else {
-            throw Refusal(code: .invalid, description: "name has \(name.count) characters, at most \(maximumNameLength)")
+            throw Refusal(
+                code: .invalid, description: "name has \(name.count) characters, at most \(maximumNameLength)")
         }
         guard name.unicodeScalars.allSatisfy({ $0.value >= 0x20 && $0.value != 0x7f }) else {
             throw Refusal(code: .invalid, description: "name holds a control character")

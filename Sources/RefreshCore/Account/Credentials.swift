@@ -5,7 +5,9 @@ public struct Credentials: Sendable, Hashable {
     public var tokenType: String
     public var expiresAt: WallTime?
 
-    public init(refreshToken: Secret, accessToken: Secret? = nil, tokenType: String = "Bearer", expiresAt: WallTime? = nil) {
+    public init(
+        refreshToken: Secret, accessToken: Secret? = nil, tokenType: String = "Bearer", expiresAt: WallTime? = nil
+    ) {
         self.refreshToken = refreshToken
         self.accessToken = accessToken
         self.tokenType = tokenType

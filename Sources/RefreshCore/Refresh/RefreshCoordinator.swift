@@ -27,10 +27,15 @@ public actor RefreshCoordinator {
     private let policies: any PolicySource
     private let configuration: Configuration
     private var generator: any RandomNumberGenerator
-    private var flights: [AccountID: Task<Landing, Never>] = [:]
+    private var flights: [AccountID: Flight] = [:]
     private var replaying: [AttemptID: Task<Replay, Never>] = [:]
     private var deferred: [AttemptID: SettleRequest] = [:]
     private var isShuttingDown = false
+
+    private struct Flight {
+        var attempt: AttemptID
+        var task: Task<Landing, Never>
+    }
 
     private struct Landing: Sendable {
         var result: RefreshResult
@@ -56,7 +61,7 @@ public actor RefreshCoordinator {
         _ account: AccountID, provider: ProviderName, demand: RefreshDemand, ignoresBackoff: Bool = false
     ) async -> (result: RefreshResult, outcome: Outcome) {
         while let flight = flights[account] {
-            let landing = await flight.value
+            let landing = await flight.task.value
             // A flight with a lesser demand (the schedule's: nothing due) may end without what this caller wants.
             if case .newer(let snapshot) = landing.result, case .newerThan(let generation) = demand,
                 snapshot.generation <= generation
@@ -75,7 +80,8 @@ public actor RefreshCoordinator {
         }
         guard let policy = policies.policy(for: provider) else {
             let failure = RefreshFailure(
-                .unknownProvider, "provider \(provider) is not in this instance's configuration: add it under providers")
+                .unknownProvider, "provider \(provider) is not in this instance's configuration: add it under providers"
+            )
             return (.failed(failure, nil), .joined)
         }
         let flight = launch(account, policy: policy, demand: demand, ignoresBackoff: ignoresBackoff)
@@ -97,14 +103,15 @@ public actor RefreshCoordinator {
     /// Lets flights under way land, and starts no new ones.
     public func shutDown() async {
         isShuttingDown = true
-        while let flight = flights.values.first { _ = await flight.value }
+        while let flight = flights.values.first { _ = await flight.task.value }
     }
 
     private func launch(
         _ account: AccountID, policy: RefreshPolicy, demand: RefreshDemand, ignoresBackoff: Bool
     ) -> Task<Landing, Never> {
+        let attempt = AttemptID(using: &generator)
         let machine = RefreshMachine(
-            account: account, demand: demand, policy: policy, attempt: AttemptID(using: &generator), origin: origin,
+            account: account, demand: demand, policy: policy, attempt: attempt, origin: origin,
             ignoresBackoff: ignoresBackoff, fallbackReread: configuration.fallbackReread,
             patience: configuration.patience, startedAt: deck.time.monotonic(), seed: generator.next())
         // Detached as design §4 asks: neither a caller's cancellation nor its priority reaches a rotation.
@@ -117,7 +124,7 @@ public actor RefreshCoordinator {
             await self.landed(account, result)
             return Landing(result: result, hasWaited: flight.machine.hasWaited)
         }
-        flights[account] = task
+        flights[account] = Flight(attempt: attempt, task: task)
         return task
     }
 
@@ -181,7 +188,8 @@ extension RefreshCoordinator {
     }
 
     private func isUnderWay(_ entry: JournalEntry) -> Bool {
-        flights[entry.account] != nil || replaying[entry.attempt] != nil
+        // Only the flight's own answer: one that waits for an older attempt is helped by committing that.
+        flights[entry.account]?.attempt == entry.attempt || replaying[entry.attempt] != nil
     }
 
     private func deferSettlement(_ request: SettleRequest) {

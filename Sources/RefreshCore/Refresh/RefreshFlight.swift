@@ -125,6 +125,12 @@ struct RefreshFlight {
         _ claim: RefreshClaim, sendBy: MonotonicTime, deadline: MonotonicTime
     ) async -> RefreshMachine.Event {
         deck.statistics.exchangeStarted(isRecovery: claim.isRecovery)
+        if claim.isRecovery {
+            // The one exception to single use is never made in silence.
+            deck.logger.notice(
+                "recovery: sending a refresh token once more, for the outcome of its first use is unknown",
+                metadata: ["account": "\(claim.account.id)", "generation": "\(claim.generation)"])
+        }
         let result = await deck.endpoint.spend(claim, policy: machine.policy, sendBy: sendBy, deadline: deadline)
         switch result {
         case .unsent(let reason): return .unsent(reason)

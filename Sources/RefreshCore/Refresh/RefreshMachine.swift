@@ -58,6 +58,8 @@ public struct RefreshMachine: Sendable {
 
     /// How often an unanswered BEGIN or COMMIT is repeated at once: both are idempotent for one attempt id.
     static let repeatsAfterLostReply = 1
+    /// A provider that is set up wrongly is not asked for every account in turn.
+    static let shortestMisconfigurationPause = Duration.seconds(5)
 
     public let account: AccountID
     public private(set) var demand: RefreshDemand
@@ -256,7 +258,7 @@ public struct RefreshMachine: Sendable {
         case .misconfigured(let reason):
             return settle(
                 claim, RefreshFault(kind: .misconfigured, message: reason), code: .providerMisconfigured, now: now,
-                pause: backoff(claim, now: now))
+                pause: max(backoff(claim, now: now), Self.shortestMisconfigurationPause))
         case .throttled(let reason, let retryAfter):
             let pause = min(max(retryAfter ?? .seconds(30), .seconds(1)), .seconds(3600))
             return settle(
@@ -398,7 +400,8 @@ public struct RefreshMachine: Sendable {
             : "the answer to a refresh was lost; the refresh token is not sent again before the access token ends"
         let request = SettleRequest(
             account: account, provider: snapshot.provider, attempt: intent.attempt, generation: intent.generation,
-            disposition: .unresolved, fault: RefreshFault(kind: kind, message: message), retryAfter: max(delay, policy.backoffBase))
+            disposition: .unresolved, fault: RefreshFault(kind: kind, message: message),
+            retryAfter: max(delay, policy.backoffBase))
         let failure = RefreshFailure(.outcomeUnknown, message, retryAt: now.wall + request.retryAfter)
         state = .settling(request, failure)
         return .settle(request)

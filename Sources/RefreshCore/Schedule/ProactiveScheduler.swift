@@ -145,8 +145,8 @@ public final class ProactiveScheduler: Sendable {
         }
         let (now, wall) = (time.monotonic(), time.wall())
         // Neither refreshed nor put off: the schedule has it again when its hold ends.
-        guard let due, due > wall else { return now + configuration.hold }
-        return now + (due - wall)
+        guard let due else { return now + configuration.hold }
+        return now + max(due - wall, .zero)
     }
 
     private func logSummary(_ progress: ScanProgress) async {

@@ -56,7 +56,8 @@ public struct RefreshTally: Sendable, Hashable {
             let skipped = checked - refreshed - failed
             if checked > 0 {
                 lines.append(
-                    "  \(provider): \(refreshed) refreshed, \(skipped) skipped, \(failed) failed out of \(checked) checked")
+                    "  \(provider): \(refreshed) refreshed, \(skipped) skipped, \(failed) failed out of \(checked) checked"
+                )
             }
             total = (
                 total.refreshed + refreshed, total.skipped + skipped, total.failed + failed, total.checked + checked

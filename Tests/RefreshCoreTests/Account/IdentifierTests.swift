@@ -7,7 +7,8 @@ struct IdentifierTests {
         "a", "alice@example.com", "A-Z_0.9+x:y", "...", "-", "0", String(repeating: "x", count: 64),
     ]
     static let bad = [
-        "", ".", "..", "a b", "a/b", "a\nb", "a\u{0}b", "{a}", "a*", "ä", "a\u{200B}", "a,b", "a%20b", "\u{1F600}", "a\"",
+        "", ".", "..", "a b", "a/b", "a\nb", "a\u{0}b", "{a}", "a*", "ä", "a\u{200B}", "a,b", "a%20b", "\u{1F600}",
+        "a\"",
         "a\\b", "a?b", "a#b", " a", "a\t",
     ]
 

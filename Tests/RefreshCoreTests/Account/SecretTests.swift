@@ -32,7 +32,9 @@ struct SecretTests {
         for good in ["x", "a.b-c_d~e+f/g=", "!\"#$%&'()*", String(repeating: "x", count: 65536)] {
             try InvalidToken.check(Secret(good), field: "refresh_token")
         }
-        for bad in ["", " ", "a b", "a\r\nX-Evil: 1", "a\u{7f}", "tokén", "\u{0}", String(repeating: "x", count: 65537)] {
+        for bad in [
+            "", " ", "a b", "a\r\nX-Evil: 1", "a\u{7f}", "tokén", "\u{0}", String(repeating: "x", count: 65537),
+        ] {
             #expect(throws: InvalidToken.self) { try InvalidToken.check(Secret(bad), field: "refresh_token") }
         }
         do throws(InvalidToken) {

@@ -40,7 +40,8 @@ struct TokenReaderTests {
         #expect(fleet.endpoint.uses.count == 1)
     }
 
-    @Test("mandatory: the caller waits for the refresh", arguments: [Duration.seconds(60), .seconds(1), .seconds(-100)])
+    @Test(
+        "mandatory: the caller waits for the refresh", arguments: [Duration.seconds(60), .seconds(1), .seconds(-100)])
     func mandatory(remaining: Duration) async throws {
         let fleet = try await Fleet(ManualTimeSource())
         let id = try await fleet.add("alice", remaining: remaining)

@@ -119,7 +119,9 @@ struct CoordinatorTests {
                 for id in ids {
                     group.addTask {
                         for _ in 0..<20 {
-                            guard let answer = try? await instance.reader.token(TokenRequest(account: id)) else { return }
+                            guard let answer = try? await instance.reader.token(TokenRequest(account: id)) else {
+                                return
+                            }
                             _ = try? await instance.reader.token(
                                 TokenRequest(account: id, refused: answer.snapshot.generation))
                         }

@@ -46,7 +46,9 @@ struct ExchangeOutcomeTests {
 
     @Test("a COMMIT that cannot be carried out leaves the answer to the journal")
     func commitFails() throws {
-        for errors in [[StoreError.Code.unavailable], [.outcomeUnknown, .outcomeUnknown], [.outcomeUnknown, .refused]] {
+        for errors in [
+            [StoreError.Code.unavailable], [.outcomeUnknown, .outcomeUnknown], [.outcomeUnknown, .refused],
+        ] {
             var bench = try MachineBench()
             bench.exchanging()
             var step = bench.handle(.exchanged(.rotated(bench.grant())))

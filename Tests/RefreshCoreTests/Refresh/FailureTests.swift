@@ -74,12 +74,29 @@ struct FailureTests {
         #expect(fleet.endpoint.duplicateSpends == 0)
     }
 
-    @Test("the next caller finds the answer in the own journal, too")
-    func nextCallerReplays() async throws {
-        let fleet = try await Fleet(ManualTimeSource())
+    @Test("a flight that waits for the lock of an attempt whose answer is in the own journal is helped by the replay")
+    func waiterIsHelped() async throws {
+        let time = ManualTimeSource()
+        let fleet = try await Fleet(time)
         let id = try await fleet.add("alice")
         await fleet.store.fail(.commit, .unavailable)
         _ = await fleet.newerThan(1, id)
+        async let next = fleet.newerThan(1, id)
+        await time.waitForSleeper()
+        #expect(await fleet.one.coordinator.hasLeftovers())
+        #expect(await fleet.one.coordinator.recoverLeftovers().committed == 1)
+        #expect(await next.snapshot?.generation == Generation(2))
+        #expect(fleet.endpoint.uses.count == 1)
+    }
+
+    @Test("once the lock has ended, the next caller finds the answer in the own journal")
+    func nextCallerReplays() async throws {
+        let time = ManualTimeSource()
+        let fleet = try await Fleet(time)
+        let id = try await fleet.add("alice")
+        await fleet.store.fail(.commit, .unavailable)
+        _ = await fleet.newerThan(1, id)
+        time.advance(by: .seconds(30))
         #expect(await fleet.newerThan(1, id).snapshot?.generation == Generation(2))
         #expect(fleet.endpoint.uses.count == 1)
     }

@@ -22,6 +22,29 @@ struct RecoveryTests {
         #expect(bench.began(.pending(snapshot, intent, age: .seconds(31))).begin?.recovering == intent.attempt)
     }
 
+    @Test("an answer in the own journal that the store does not take now ends the flight: never a re-send instead")
+    func ownJournalWaits() throws {
+        for rotation in [RotationBehaviour.reusable, .grace(.seconds(600)), .singleUse] {
+            var bench = try MachineBench(.test(rotation))
+            let intent = try bench.intent(origin: "me", age: .seconds(31))
+            #expect(bench.pending(intent, age: .seconds(31)).replay == intent.attempt)
+            let result = bench.handle(.replayFailed(StoreError(.unavailable, "away"))).result
+            #expect(result?.failure?.code == .storeUnavailable)
+        }
+    }
+
+    @Test("after a wait the journal is asked again before anything is sent again")
+    func asksTheJournalAgain() throws {
+        var bench = try MachineBench(.test(.reusable))
+        let young = try bench.intent(origin: "me", age: .seconds(1))
+        #expect(bench.pending(young, age: .seconds(1)).replay != nil)
+        #expect(bench.handle(.replayed(false)).begin != nil)
+        #expect(bench.began(.pending(bench.snapshot(intent: young), young, age: .seconds(1))).wait != nil)
+        #expect(bench.handle(.woken).begin != nil)
+        let step = bench.began(.pending(bench.snapshot(intent: young), young, age: .seconds(31)))
+        #expect(step.replay == young.attempt)
+    }
+
     @Test("another instance's intent is not looked for in this journal")
     func foreignOrigin() throws {
         var bench = try MachineBench(.test(.reusable))
@@ -125,7 +148,8 @@ struct RecoveryTests {
     @Test("property: no exchange without a grant, at most one per grant, and never after the end")
     func neverSpendsWithoutAGrant() throws {
         let rotations: [RotationBehaviour] = [.singleUse, .grace(.seconds(60)), .reusable]
-        for seed in UInt64(0)..<3000 {
+        var spends = 0
+        for seed in UInt64(0)..<2000 {
             var random = SplitMix64(seed: seed)
             let rotation = rotations[Int.random(in: 0..<3, using: &random)]
             var bench = try MachineBench(
@@ -141,12 +165,13 @@ struct RecoveryTests {
                 if case .began(.granted, _) = event { isGrant = true }
                 step = bench.handle(event)
                 if step.exchange != nil {
-                    #expect(isGrant, "seed \(seed): exchange after \(event)")
-                    #expect(!hasFinished, "seed \(seed): exchange after the end")
+                    spends += 1
+                    if !isGrant || hasFinished { Issue.record("seed \(seed): exchange after \(event)") }
                 }
                 if step.result != nil { hasFinished = true }
             }
         }
+        #expect(spends > 100)
     }
 
     private func fitting(
@@ -168,7 +193,7 @@ struct RecoveryTests {
         case 0, 1: .began(try reply(bench, &random), sentAt: bench.now.monotonic)
         case 2: .beginFailed(StoreError(.outcomeUnknown, "lost"))
         case 3: .woken
-        case 4: .replayed(false)
+        case 4: Bool.random(using: &random) ? .replayed(false) : .replayFailed(StoreError(.unavailable, "away"))
         case 5: try answer(bench, &random)
         case 6: .committed(.orphaned)
         case 7: .commitFailed(StoreError(.outcomeUnknown, "lost"))

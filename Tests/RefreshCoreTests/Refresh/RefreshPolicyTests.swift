@@ -44,9 +44,9 @@ struct RefreshPolicyTests {
             var seen: Set<WallTime> = []
             for _ in 0..<500 {
                 let due = policy.dueTime(expiresAt: expiry, obtainedAt: now, using: &generator)
-                #expect(due <= expiry - window)
-                #expect(due >= expiry - window - window / 5)
-                #expect(due > now)
+                if due > expiry - window || due < expiry - window - window / 5 || due <= now {
+                    Issue.record("due \(due) for a life of \(lifetime) s")
+                }
                 seen.insert(due)
             }
             #expect(seen.count > 250)
@@ -66,7 +66,7 @@ struct RefreshPolicyTests {
         let policy = RefreshPolicy.test()
         var generator = SplitMix64(seed: 1)
         for failures in [-1, 0, 1, 2, 5, 10, 64, .max] {
-            for _ in 0..<200 {
+            for _ in 0..<30 {
                 let free = policy.backoff(failures: failures, remaining: .zero, using: &generator)
                 #expect(free >= policy.backoffBase / 2)
                 #expect(free <= policy.backoffCap)

@@ -141,7 +141,7 @@ struct ProactiveSchedulerTests {
         for number in 0..<20 { try await fleet.add("a\(number)", remaining: .seconds(100)) }
         let scan = await Scan(fleet)
         try await scan.running {
-            try await eventually("all are refreshed although time stands still", within: .seconds(3)) {
+            try await eventually("all are refreshed although time stands still") {
                 fleet.endpoint.uses.count == 20
             }
         }
@@ -198,7 +198,7 @@ struct ProactiveSchedulerTests {
         let fleet = try await Fleet(ManualTimeSource(), policies: ModelPolicies())
         let scan = await Scan(fleet)
         try await scan.running {
-            try await eventually("the scan sleeps", within: .seconds(3)) { fleet.time.sleeperCount == 1 }
+            try await eventually("the scan sleeps") { fleet.time.sleeperCount == 1 }
         }
     }
 

@@ -1,6 +1,6 @@
 import RedisClient
 
-/// Every script of the store, loaded from the `.lua` files beside this one, which are built into the binary.
+/// Every script of the store, loaded from the `.lua` files in `Scripts/`, which are built into the binary.
 enum ScriptLibrary {
     static let begin = account("begin", PackageResources.begin_lua)
     static let commit = account("commit", PackageResources.commit_lua)
