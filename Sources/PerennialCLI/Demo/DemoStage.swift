@@ -26,8 +26,8 @@ struct DemoStage: Sendable {
                 ? "The leader is killed after \(DurationText.format(plan.killAt))" : "Nobody is killed in this run")
 
         async let loading: Void = load.run()
-        async let watching: Void = watch.run()
-        async let showing: Void = show(since: start)
+        async let _: Void = watch.run()
+        async let _: Void = show(since: start)
 
         try await Task.sleep(until: start + plan.killAt, clock: .continuous)
         if plan.kill == .leader { try await killLeader(&verdict, end: start + plan.duration) }

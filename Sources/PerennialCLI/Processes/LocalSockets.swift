@@ -58,7 +58,7 @@ enum LocalSockets {
             }
         }
         let request = Array("PING\r\n".utf8)
-        guard isConnected, send(socket, request, request.count, Int32(MSG_NOSIGNAL.rawValue)) == request.count else {
+        guard isConnected, send(socket, request, request.count, Int32(MSG_NOSIGNAL)) == request.count else {
             return false
         }
         var answer = [UInt8](repeating: 0, count: 64)

@@ -33,8 +33,8 @@ final class ProcessGuard: Sendable {
         """
 
     private let pid: pid_t
-    /// The writing end; nil once dismissed.
-    private let pipe: Mutex<Int32?>
+    /// Nil once dismissed.
+    private let writingEnd: Mutex<Int32?>
 
     /// - Parameter directory: removed as well, if not nil. Without line breaks in its path.
     /// - Throws: ``ProcessError``.
@@ -42,8 +42,7 @@ final class ProcessGuard: Sendable {
         // A guard that has died must not take us with it.
         signal(SIGPIPE, SIG_IGN)
         var ends: [Int32] = [-1, -1]
-        // Closed on exec at birth: a child that inherited the writing end would keep the pipe from breaking.
-        guard pipe2(&ends, O_CLOEXEC) == 0 else { throw ProcessError(description: "cannot make a pipe") }
+        guard Self.openPipe(&ends) else { throw ProcessError(description: "cannot make a pipe") }
         defer { close(ends[0]) }
         do throws(ProcessError) {
             pid = try ChildProcess.spawn(
@@ -53,7 +52,7 @@ final class ProcessGuard: Sendable {
             close(ends[1])
             throw error
         }
-        pipe = Mutex(ends[1])
+        writingEnd = Mutex(ends[1])
         if let directory { tell("directory \(directory)") }
     }
 
@@ -74,7 +73,7 @@ final class ProcessGuard: Sendable {
 
     /// Breaks the pipe, as the end of this process would. Returns when the shell has done its work.
     func abandon() {
-        let end = pipe.withLock { end in
+        let end = writingEnd.withLock { end in
             defer { end = nil }
             return end
         }
@@ -84,9 +83,17 @@ final class ProcessGuard: Sendable {
         while waitpid(pid, &status, 0) == -1, errno == EINTR {}
     }
 
+    /// A child that inherited the writing end would keep the pipe from breaking. A guard is therefore made before the
+    /// children that it is for.
+    private static func openPipe(_ ends: inout [Int32]) -> Bool {
+        guard pipe(&ends) == 0 else { return false }
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        return true
+    }
+
     /// Lines are shorter than a pipe's atomic write, so they are written whole or, with the shell gone, not at all.
     private func tell(_ line: String) {
-        pipe.withLock { end in
+        writingEnd.withLock { end in
             guard let end else { return }
             let bytes = Array("\(line)\n".utf8)
             while write(end, bytes, bytes.count) == -1, errno == EINTR {}

@@ -193,22 +193,32 @@ private final class ScanProgress: Sendable {
 struct Backlog {
     private var waiting: [ProviderName: [AccountID]] = [:]
     private var underWay: [ProviderName: Int] = [:]
-    private var known: Set<AccountID> = []
+    private enum Stage { case waiting, running, runningAndTakenAgain }
+    private var stages: [AccountID: Stage] = [:]
     private var total = 0
     /// When to look at the schedule of each provider; at once where there is none.
     private var nextLooks: [ProviderName: MonotonicTime] = [:]
 
     mutating func add(_ account: DueAccount) {
-        // Taken twice (its hold ran out while it waited here): once is enough.
-        guard known.insert(account.account).inserted else { return }
-        waiting[account.provider, default: []].append(account.account)
+        switch stages[account.account] {
+        case nil:
+            stages[account.account] = .waiting
+            waiting[account.provider, default: []].append(account.account)
+        case .waiting:
+            // Its hold ran out while it waited here: once is enough.
+            break
+        case .running, .runningAndTakenAgain:
+            // Due again, or its hold ran out: the look that took it must not be lost, or it stays away for the hold.
+            stages[account.account] = .runningAndTakenAgain
+        }
     }
 
     mutating func finished(_ account: DueAccount, lookAgainAt: MonotonicTime?) {
         if let look = nextLooks[account.provider], let lookAgainAt, lookAgainAt < look {
             nextLooks[account.provider] = lookAgainAt
         }
-        known.remove(account.account)
+        let isDueAgain = stages.removeValue(forKey: account.account) == .runningAndTakenAgain
+        if isDueAgain { add(account) }
         underWay[account.provider, default: 1] -= 1
         total -= 1
     }
@@ -257,6 +267,7 @@ struct Backlog {
             waiting[provider] = Array(ids.dropFirst(batch.count))
             underWay[provider, default: 0] += batch.count
             total += batch.count
+            for account in batch { stages[account] = .running }
             started += batch.map { DueAccount(account: $0, provider: provider) }
         }
         return started

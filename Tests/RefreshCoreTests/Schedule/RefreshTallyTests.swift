@@ -79,3 +79,28 @@ struct RefreshTallyTests {
         #expect(tally.summary(scheduled: [:], at: MonotonicTime(nanoseconds: 9_900_000_000))[0].hasSuffix("(600 ms)"))
     }
 }
+
+@Suite("Due accounts that were taken")
+struct BacklogTests {
+    @Test("an account that is taken again while it is under way is started again afterwards, one that waits only once")
+    func takenAgain() throws {
+        let policies = ModelPolicies(.test { $0.maxConcurrentExchanges = 1 })
+        var backlog = Backlog()
+        let (alice, bob) = (
+            DueAccount(account: try AccountID("alice"), provider: acme),
+            DueAccount(account: try AccountID("bob"), provider: acme)
+        )
+        backlog.add(alice)
+        #expect(backlog.startable(policies, limit: 9) == [alice])
+        backlog.add(bob)
+        backlog.add(bob)
+        backlog.add(alice)
+        #expect(backlog.startable(policies, limit: 9).isEmpty)
+        backlog.finished(alice, lookAgainAt: nil)
+        #expect(backlog.startable(policies, limit: 9) == [bob])
+        backlog.finished(bob, lookAgainAt: nil)
+        #expect(backlog.startable(policies, limit: 9) == [alice])
+        backlog.finished(alice, lookAgainAt: nil)
+        #expect(backlog.startable(policies, limit: 9).isEmpty)
+    }
+}
