@@ -136,7 +136,8 @@ let package = Package(
         .testTarget(
             name: "IntegrationTests",
             dependencies: [
-                "MockProvider", "Perennial", "PerennialConfiguration", "PerennialTesting", "RefreshCore", lifecycle,
+                "MockProvider", "Perennial", "PerennialConfiguration", "PerennialTesting", "RedisClient", "RedisStore",
+                "RefreshCore", lifecycle,
                 logging,
             ], swiftSettings: settings),
         .testTarget(name: "CurlClientTests", dependencies: ["CurlClient"], swiftSettings: settings),

@@ -3,6 +3,7 @@ import MockProvider
 import Perennial
 import PerennialConfiguration
 import PerennialTesting
+import RedisStore
 import RefreshCore
 import ServiceLifecycle
 
@@ -113,7 +114,7 @@ struct Fleet: Sendable {
                 id: id, provider: Self.provider, name: nil,
                 credentials: Credentials(
                     refreshToken: Secret(account.refreshToken), accessToken: Secret(account.accessToken),
-                    expiresAt: WallTime(seconds: Double(account.expiresAt))),
+                    expiresAt: WallTime(milliseconds: account.expiresAt.milliseconds)),
                 overwrite: .always, now: instances[0].time.wall())
             _ = try await instances[0].directory.put(put)
             ids.append(id)

@@ -1,6 +1,10 @@
 import MockProvider
 import Perennial
+import PerennialTesting
+import RedisClient
+import RedisStore
 import RefreshCore
+import ServiceLifecycle
 import Testing
 
 /// What a fleet promises, on a real Redis with real HTTP to the provider.

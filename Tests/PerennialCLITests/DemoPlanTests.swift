@@ -1,6 +1,7 @@
 import ArgumentParser
 import PerennialConfiguration
 import Providers
+import RefreshCore
 import Testing
 
 @testable import PerennialCLI
@@ -20,6 +21,9 @@ struct DemoPlanTests {
         #expect(plan.kill == .leader)
         #expect(plan.skew == .seconds(4))
         #expect(plan.window == .seconds(10))
+        #expect(plan.lockTTL == .seconds(4))
+        #expect(plan.exchangeDeadline == .seconds(2))
+        #expect(plan.leaseTTL == .seconds(2))
         #expect(plan.killAt == .seconds(30))
         #expect(try DemoPlan(instances: 1).kill == .none)
     }
@@ -59,7 +63,7 @@ struct DemoPlanTests {
         #expect(policy.skew == plan.skew)
         #expect(policy.window == plan.window)
         #expect(policy.contradiction == nil)
-        #expect(configuration.leaseTTL == .seconds(2))
+        #expect(configuration.leaseTTL == plan.leaseTTL)
     }
 
     @Test func firstLifetimesAreSpreadOverHalfALifetime() throws {

@@ -52,12 +52,13 @@ struct DemoReadingTests {
         var tally = ReadTally()
         let reading = TokenReading(accessToken: "a", expiresAt: 100, generation: 1, source: "memory")
         tally.record(.served(reading), account: 4, attempts: 2, latency: .milliseconds(1), isSteady: true, now: 102)
-        tally.recordUse(accepted: false, wasExpired: true)
+        tally.recordUse(of: reading, account: 4, accepted: false, wasExpired: true, now: 102)
         #expect(tally.expired == 1)
         #expect(tally.used == 1)
         #expect(tally.rerouted == 1)
-        tally.recordUse(accepted: false, wasExpired: false)
+        tally.recordUse(of: reading, account: 4, accepted: false, wasExpired: false, now: 99.5)
         #expect(tally.expired == 2)
+        #expect(tally.examples.last?.contains("was refused before the end that was told (0.5 s)") == true)
     }
 
     @Test func anOlderGenerationDoesNotReplaceANewerOne() {

@@ -66,7 +66,7 @@ struct DemoVerdictTests {
         #expect(!verdict.hasPassed)
 
         verdict = try Self.good()
-        verdict.tally.recordUse(accepted: false, wasExpired: false)
+        verdict.tally.recordUse(of: reading, account: 0, accepted: false, wasExpired: false, now: 1990)
         #expect(!verdict.hasPassed)
 
         verdict = try Self.good()

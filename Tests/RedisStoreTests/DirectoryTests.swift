@@ -1,3 +1,4 @@
+import PerennialTesting
 import RedisClient
 import RedisStore
 import RefreshCore

@@ -1,5 +1,6 @@
 import ArgumentParser
 import MockProvider
+import PerennialTesting
 import RedisClient
 import RedisStore
 

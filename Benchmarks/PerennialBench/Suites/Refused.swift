@@ -1,5 +1,6 @@
 import ArgumentParser
 import FoundationEssentials
+import PerennialTesting
 import MockProvider
 
 /// A thousand callers who say at once that the token of one generation was refused.

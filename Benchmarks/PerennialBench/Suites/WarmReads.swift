@@ -1,6 +1,7 @@
 import ArgumentParser
 import CurlClient
 import FoundationEssentials
+import PerennialTesting
 
 /// Reading a fresh token over HTTP, against nginx returning the same bytes.
 struct WarmReadsCommand: AsyncParsableCommand {

@@ -63,12 +63,14 @@ struct DemoPlan: Sendable, Equatable {
     var grace: Duration { .seconds(10) }
     /// Time that the provider takes for a refresh.
     var providerLatency: Duration { .milliseconds(20) }
-    var leaseTTL: Duration { .seconds(2) }
-    var connectTimeout: Duration { .seconds(1) }
-    var sendBy: Duration { .seconds(1) }
-    var exchangeDeadline: Duration { .seconds(2) }
-    /// send_by + exchange_deadline + one second of margin, which the configuration insists on.
-    var lockTTL: Duration { .seconds(4) }
+    var leaseTTL: Duration { min(max(lifetime / 5, .seconds(1)), .seconds(2)) }
+    /// How long an account stays locked whose refresh a killed instance has left behind. Well below the time from a
+    /// refresh to the end of the old token, so that the one who finds it still comes in time.
+    var lockTTL: Duration { min(max(lifetime / 5, .seconds(2)), .seconds(4)) }
+    /// The configuration insists that send_by, exchange_deadline and a second of margin fit into lock_ttl.
+    var exchangeDeadline: Duration { (lockTTL - .seconds(1)) * 2 / 3 }
+    var sendBy: Duration { (lockTTL - .seconds(1)) / 3 }
+    var connectTimeout: Duration { exchangeDeadline / 2 }
     /// Counted from the start of the load.
     var killAt: Duration { duration / 2 }
 

@@ -30,7 +30,7 @@ struct DemoVerdict: Sendable, Equatable {
             want(hasKilled, "no leader was found that could be killed")
             want(!hasKilled || failover != nil, "no other instance took the lead")
         }
-        return faults + incidents
+        return faults + tally.examples + incidents
     }
 
     var hasPassed: Bool { faults.isEmpty }

@@ -104,7 +104,7 @@ final class ReadLoad: Sendable {
                             .served(reading), account: account, attempts: attempt + 1,
                             latency: ContinuousClock.now - start, isSteady: isSteady, now: now)
                     }
-                    if number % Self.useEvery == 0 || reading.isDoubtful(at: now) { await use(reading, at: now) }
+                    if number % Self.useEvery == 0 || reading.isDoubtful(at: now) { await use(reading, account: account, at: now) }
                     return
                 }
                 reason = Self.reason(response)
@@ -126,12 +126,15 @@ final class ReadLoad: Sendable {
     }
 
     /// Does with the token what a caller would.
-    private func use(_ reading: TokenReading, at now: Double) async {
+    private func use(_ reading: TokenReading, account: Int, at arrival: Double) async {
         let request = CurlRequest(url: resource, headers: [("Authorization", "Bearer \(reading.accessToken)")])
         // That the provider could not be reached says nothing about the token.
         guard let response = try? await client.execute(request) else { return }
+        let now = Date().timeIntervalSince1970
         state.withLock {
-            $0.tally.recordUse(accepted: response.status == 200, wasExpired: reading.isExpired(at: now))
+            $0.tally.recordUse(
+                of: reading, account: account, accepted: response.status == 200,
+                wasExpired: reading.isExpired(at: arrival), now: now)
         }
     }
 

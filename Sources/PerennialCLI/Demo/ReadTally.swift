@@ -28,7 +28,10 @@ struct ReadTally: Sendable, Equatable {
     private(set) var accounts: [Int: Account] = [:]
     /// Why reads failed, the first few reasons with how often each.
     private(set) var reasons: [String: Int] = [:]
+    /// The first few tokens that did not work, told so that one can look for them in the logs. Without the tokens.
+    private(set) var examples: [String] = []
     private static let reasonsLimit = 8
+    private static let examplesLimit = 5
 
     mutating func record(
         _ outcome: Outcome, account: Int, attempts: Int, latency time: Duration, isSteady: Bool, now: Double
@@ -42,7 +45,7 @@ struct ReadTally: Sendable, Equatable {
                 waited += 1
                 if isSteady { waitedInSteadyState += 1 }
             }
-            if reading.isExpired(at: now) { expired += 1 }
+            if reading.isExpired(at: now) { countExpired(reading, account: account, at: now, "arrived") }
             // An instance may learn of a new generation a moment later than another: that is no step back.
             if reading.generation >= accounts[account]?.generation ?? .min {
                 accounts[account] = Account(expiresAt: reading.expiresAt, generation: reading.generation)
@@ -53,12 +56,23 @@ struct ReadTally: Sendable, Equatable {
         }
     }
 
-    /// A token was tried at the resource.
+    /// A token was tried at the resource, which had its say at `now`.
     ///
     /// - Parameter wasExpired: the answer that brought it has been counted as expired already.
-    mutating func recordUse(accepted: Bool, wasExpired: Bool) {
+    mutating func recordUse(
+        of reading: TokenReading, account: Int, accepted: Bool, wasExpired: Bool, now: Double
+    ) {
         used += 1
-        if !accepted, !wasExpired { expired += 1 }
+        if !accepted, !wasExpired { countExpired(reading, account: account, at: now, "was refused") }
+    }
+
+    private mutating func countExpired(_ reading: TokenReading, account: Int, at now: Double, _ what: String) {
+        expired += 1
+        guard examples.count < Self.examplesLimit else { return }
+        let tenths = Int(((now - Double(reading.expiresAt)) * 10).rounded(.down))
+        examples.append(
+            "token g\(reading.generation) of account number \(account + 1), from \(reading.source), \(what) "
+                + "\(tenths < 0 ? "before" : "after") the end that was told (\(abs(tenths) / 10).\(abs(tenths) % 10) s)")
     }
 
     /// Accounts whose tokens end first, earliest first.

@@ -107,7 +107,7 @@ extension ModelStore: AccountStore {
         guard var intent = record.snapshot.intent, intent.attempt == request.attempt else {
             return .settled(record.snapshot)
         }
-        let isBlamed = request.fault.kind != .throttled && request.fault.kind != .misconfigured
+        let isBlamed = request.fault.kind != .throttled
         var due: WallTime? = now + request.retryAfter
         switch request.disposition {
         case .released:

@@ -18,6 +18,8 @@ public final class TokenCache: Sendable {
         var entries: [AccountID: Entry] = [:]
         /// Grows with every change of an account, so that a read which began earlier is not remembered.
         var versions: [AccountID: UInt64] = [:]
+        /// Grows with every change that is not a refresh: what a commit of one's own must not paint over.
+        var edits: [AccountID: UInt64] = [:]
         var epoch: UInt64 = 0
         var isSubscribed = false
     }
@@ -62,9 +64,21 @@ public final class TokenCache: Sendable {
         }
     }
 
-    /// Remembers what this instance has committed itself.
-    public func rememberCommitted(_ snapshot: AccountSnapshot, now: MonotonicTime) {
+    /// Taken before a refresh begins; see ``rememberCommitted(_:since:now:)``.
+    public struct EditTicket: Sendable, Hashable {
+        fileprivate var edits: UInt64
+        fileprivate var epoch: UInt64
+    }
+
+    public func editTicket(for account: AccountID) -> EditTicket {
+        state.withLock { EditTicket(edits: $0.edits[account] ?? 0, epoch: $0.epoch) }
+    }
+
+    /// Remembers what this instance has committed itself, unless the account was paused, removed or otherwise edited
+    /// since `ticket`.
+    public func rememberCommitted(_ snapshot: AccountSnapshot, since ticket: EditTicket, now: MonotonicTime) {
         state.withLock { state in
+            guard ticket == EditTicket(edits: state.edits[snapshot.id] ?? 0, epoch: state.epoch) else { return }
             if let known = state.entries[snapshot.id]?.snapshot, known.generation > snapshot.generation { return }
             state.versions[snapshot.id, default: 0] += 1
             store(snapshot, in: &state, now: now)
@@ -80,6 +94,7 @@ public final class TokenCache: Sendable {
                 return
             }
             state.versions[change.account, default: 0] += 1
+            if change.outcome != .refreshed { state.edits[change.account, default: 0] += 1 }
             state.entries[change.account]?.epoch = .max
             state.entries[change.account]?.loadedAt = MonotonicTime(nanoseconds: .min / 2)
         }
@@ -89,6 +104,7 @@ public final class TokenCache: Sendable {
     public func forget(_ account: AccountID) {
         state.withLock { state in
             state.versions[account, default: 0] += 1
+            state.edits[account, default: 0] += 1
             state.entries[account] = nil
         }
     }
@@ -99,6 +115,7 @@ public final class TokenCache: Sendable {
             state.isSubscribed = isUp
             state.epoch += 1
             state.versions.removeAll()
+            state.edits.removeAll()
         }
     }
 

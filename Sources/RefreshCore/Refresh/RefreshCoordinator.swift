@@ -115,23 +115,24 @@ public actor RefreshCoordinator {
             ignoresBackoff: ignoresBackoff, fallbackReread: configuration.fallbackReread,
             patience: configuration.patience, startedAt: deck.time.monotonic(), seed: generator.next())
         // Detached as design §4 asks: neither a caller's cancellation nor its priority reaches a rotation.
+        let ticket = deck.cache.editTicket(for: account)
         let task = Task.detached { [deck] in
             var flight = RefreshFlight(
                 deck: deck, machine: machine, provider: policy.provider,
                 replay: { attempt throws(StoreError) in try await self.replay(attempt: attempt) },
                 deferSettlement: { await self.deferSettlement($0) })
             let result = await flight.run()
-            await self.landed(account, result)
+            await self.landed(account, result, since: ticket)
             return Landing(result: result, hasWaited: flight.machine.hasWaited)
         }
         flights[account] = Flight(attempt: attempt, task: task)
         return task
     }
 
-    private func landed(_ account: AccountID, _ result: RefreshResult) {
+    private func landed(_ account: AccountID, _ result: RefreshResult, since ticket: TokenCache.EditTicket) {
         flights[account] = nil
         if case .refreshed(let snapshot) = result {
-            deck.cache.rememberCommitted(snapshot, now: deck.time.monotonic())
+            deck.cache.rememberCommitted(snapshot, since: ticket, now: deck.time.monotonic())
         }
         guard case .failed(let failure, _) = result, failure.code != .outcomeUnknown else { return }
         let metadata: Logger.Metadata = ["account": "\(account)", "code": "\(failure.code.rawValue)"]
@@ -170,8 +171,8 @@ extension RefreshCoordinator {
             }
         }
         for (attempt, request) in deferred {
-            guard (try? await deck.store.settle(request)) != nil else { break }
-            deferred[attempt] = nil
+            // One that the store will not take does not hold up the others.
+            if (try? await deck.store.settle(request)) != nil { deferred[attempt] = nil }
         }
         return report
     }

@@ -65,7 +65,7 @@ struct House: Sendable {
     /// Adds the account and makes this instance remember it.
     func addWarm(_ id: String, token: String = "at-17") throws {
         let snapshot = try add(id, token: token)
-        cache.rememberCommitted(snapshot, now: time.monotonic())
+        cache.rememberCommitted(snapshot, since: cache.editTicket(for: snapshot.id), now: time.monotonic())
     }
 
     func serve(

@@ -73,13 +73,13 @@ struct TokenCacheTests {
         let cache = TokenCache()
         cache.subscriptionChanged(isUp: true)
         let newer = try snapshot(3)
-        cache.rememberCommitted(newer, now: start)
-        cache.rememberCommitted(try snapshot(2), now: start)
+        cache.rememberCommitted(newer, since: cache.editTicket(for: newer.id), now: start)
+        cache.rememberCommitted(try snapshot(2), since: cache.editTicket(for: newer.id), now: start)
         #expect(cache.trusted(newer.id, now: start) == newer)
         // A read that began before the commit may bring the older generation.
         let fresh = TokenCache()
         let ticket = fresh.ticket(for: newer.id)
-        fresh.rememberCommitted(newer, now: start)
+        fresh.rememberCommitted(newer, since: fresh.editTicket(for: newer.id), now: start)
         fresh.remember(try snapshot(2), since: ticket, now: start)
         #expect(fresh.lastKnown(newer.id) == newer)
     }
