@@ -59,7 +59,7 @@ struct AmbiguousTests {
                 let took = ContinuousClock.now - start
                 #expect(error?.code == .timeout)
                 #expect(error?.unsent == false)
-                #expect(took >= .milliseconds(290) && took < .seconds(3))
+                #expect(took >= .milliseconds(290) && took < .seconds(12))
             }
         }
     }

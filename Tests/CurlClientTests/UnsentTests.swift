@@ -36,7 +36,8 @@ struct UnsentTests {
                 CurlRequest(url: "https://127.0.0.1:\(server.port)/", connectTimeout: .milliseconds(150)))
             #expect(error?.code == .timeout)
             #expect(error?.unsent == true)
-            #expect(ContinuousClock.now - start < .seconds(3))
+            // Far below the total timeout of 20 s; a busy machine may be slow.
+            #expect(ContinuousClock.now - start < .seconds(12))
         }
     }
 
@@ -70,10 +71,13 @@ struct UnsentTests {
         try await withServer({ $0.drain() }) { client, server in
             let start = ContinuousClock.now
             let error = await failure(
-                client, CurlRequest(url: "https://127.0.0.1:\(server.port)/", sendBy: start + .milliseconds(150)))
+                client,
+                CurlRequest(
+                    url: "https://127.0.0.1:\(server.port)/", connectTimeout: .seconds(20),
+                    sendBy: start + .milliseconds(150)))
             #expect(error?.code == .sendByMissed)
             #expect(error?.unsent == true)
-            #expect(ContinuousClock.now - start < .seconds(3))
+            #expect(ContinuousClock.now - start < .seconds(12))
         }
     }
 

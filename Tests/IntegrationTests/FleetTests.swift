@@ -67,7 +67,9 @@ struct FleetTests {
         try await Fleet.run(.init(instances: 1)) { fleet in
             let valid = try await fleet.add(1)
             let reader = fleet.instances[0].reader
-            _ = try await reader.token(TokenRequest(account: valid[0]))
+            try await eventually("the account is remembered") {
+                try await reader.token(TokenRequest(account: valid[0])).source == .memory
+            }
             await fleet.redis.kill()
             try await eventually("the loss of Redis is noticed") { fleet.instances[0].storeObstacle != nil }
             let answer = try await reader.token(TokenRequest(account: valid[0]))

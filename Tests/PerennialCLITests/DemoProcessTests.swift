@@ -26,11 +26,25 @@ struct DemoProcessTests {
     }
 
     @Test func blockedAndIgnoredSignalsAreNotInherited() async throws {
-        // A child that ignored SIGTERM would need SIGKILL.
         signal(SIGPIPE, SIG_IGN)
-        let child = try ChildProcess(.init("/bin/sleep", ["60"], environment: [:]))
-        #expect(await child.stop(patience: .seconds(10)) == .signalled(SIGTERM))
-        child.signal(SIGKILL)
+        var blocked = sigset_t()
+        var before = sigset_t()
+        sigemptyset(&blocked)
+        sigaddset(&blocked, SIGTERM)
+        // Without a suspension in between, this is one thread.
+        pthread_sigmask(SIG_BLOCK, &blocked, &before)
+        let children = Result {
+            try (0..<2).map { _ in try ChildProcess(.init("/bin/sleep", ["60"], environment: [:])) }
+        }
+        pthread_sigmask(SIG_SETMASK, &before, nil)
+        let (one, other) = (try children.get()[0], try children.get()[1])
+        one.signal(SIGTERM)
+        other.signal(SIGPIPE)
+        #expect(await one.wait(atMost: .seconds(10)) == .signalled(SIGTERM))
+        #expect(await other.wait(atMost: .seconds(10)) == .signalled(SIGPIPE))
+        await one.stop(patience: .zero)
+        await other.stop(patience: .zero)
+        one.signal(SIGKILL)
     }
 
     @Test func aStubbornChildIsKilled() async throws {

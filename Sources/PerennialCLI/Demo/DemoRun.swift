@@ -112,6 +112,7 @@ struct DemoRun: Sendable {
             plan: plan, accounts: accounts.map(\.id), provider: provider, watch: watch, load: load, display: display)
         var verdict = try await stage.play()
 
+        display.settle()
         display.say("Stopping")
         // Idle connections of the load would otherwise be open while the instances stop.
         await client.shutdown()

@@ -104,7 +104,9 @@ final class ReadLoad: Sendable {
                             .served(reading), account: account, attempts: attempt + 1,
                             latency: ContinuousClock.now - start, isSteady: isSteady, now: now)
                     }
-                    if number % Self.useEvery == 0 || reading.isDoubtful(at: now) { await use(reading, account: account, at: now) }
+                    if number % Self.useEvery == 0 || reading.isDoubtful(at: now) {
+                        await use(reading, account: account, at: now)
+                    }
                     return
                 }
                 reason = Self.reason(response)

@@ -72,7 +72,8 @@ struct ReadTally: Sendable, Equatable {
         let tenths = Int(((now - Double(reading.expiresAt)) * 10).rounded(.down))
         examples.append(
             "token g\(reading.generation) of account number \(account + 1), from \(reading.source), \(what) "
-                + "\(tenths < 0 ? "before" : "after") the end that was told (\(abs(tenths) / 10).\(abs(tenths) % 10) s)")
+                + "\(tenths < 0 ? "before" : "after") the end that was told (\(abs(tenths) / 10).\(abs(tenths) % 10) s)"
+        )
     }
 
     /// Accounts whose tokens end first, earliest first.

@@ -245,7 +245,7 @@ struct FailureTests {
         let id = try await fleet.add("alice")
         fleet.endpoint.script(.status(401, error: "invalid_client", retryAfter: nil))
         #expect(await fleet.newerThan(1, id).failure?.code == .providerMisconfigured)
-        #expect(await fleet.store.snapshot(id)?.status == .active)
+        #expect(await fleet.store.snapshot(id)?.status == .degraded)
         fleet.time.advance(by: .seconds(3600))
         #expect(await fleet.newerThan(1, id).isRefreshed)
     }
