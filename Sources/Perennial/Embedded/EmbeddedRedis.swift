@@ -101,7 +101,18 @@ public final class EmbeddedRedis: Service {
     /// is noticed by everybody who asks it.
     private var isAlive: Bool {
         guard let pid else { return false }
-        return kill(pid, 0) == 0
+        // As the first process of a container this one inherits the daemon and has to collect it.
+        if waitpid(pid, nil, WNOHANG) == pid { return false }
+        return kill(pid, 0) == 0 && !Self.isZombie(pid)
+    }
+
+    /// A dead process that nobody has collected yet still answers signal 0.
+    private static func isZombie(_ pid: pid_t) -> Bool {
+        guard let data = try? Data(contentsOf: URL(filePath: "/proc/\(pid)/stat")) else { return false }
+        // "pid (name) state …"; the name may hold anything, so the last parenthesis counts.
+        let text = String(decoding: data, as: UTF8.self)
+        guard let end = text.lastIndex(of: ")") else { return false }
+        return text[text.index(after: end)...].first { $0 != " " } == "Z"
     }
 
     private func ensureRunning() async throws {

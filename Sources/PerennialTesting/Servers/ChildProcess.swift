@@ -70,12 +70,23 @@ public final class ChildProcess {
 
     /// Runs a tool to its end.
     public static func run(_ executable: String, _ arguments: [String]) throws {
-        let pid = try spawn(executable, arguments, input: nil, output: nil)
-        var status: Int32 = 0
-        while waitpid(pid, &status, 0) == -1, errno == EINTR {}
+        let status = try finish(executable, arguments)
         guard status == 0 else {
             throw SpawnError(description: "\(executable) \(arguments.first ?? "") failed with status \(status >> 8)")
         }
+    }
+
+    /// Runs a tool to its end and returns its exit code; 127 when it cannot be started, 128 + signal when killed.
+    public static func status(_ executable: String, _ arguments: [String]) -> Int32 {
+        guard let status = try? finish(executable, arguments) else { return 127 }
+        return status & 0x7f == 0 ? status >> 8 & 0xff : 128 + status & 0x7f
+    }
+
+    private static func finish(_ executable: String, _ arguments: [String]) throws -> Int32 {
+        let pid = try spawn(executable, arguments, input: nil, output: nil)
+        var status: Int32 = 0
+        while waitpid(pid, &status, 0) == -1, errno == EINTR {}
+        return status
     }
 
     fileprivate static func spawn(

@@ -154,7 +154,7 @@ final class NodeLink: Sendable {
             return (state.waiters, false)
         }
         guard !isClosed else { return connection.finish() }
-        logger.info("Redis is connected", metadata: ["node": "\(node)"])
+        logger.debug("Redis is connected", metadata: ["node": "\(node)"])
         for waiter in waiters { waiter.completion.complete(.success(connection)) }
     }
 
