@@ -3,9 +3,9 @@ import RefreshCore
 import Sealing
 
 #if canImport(FoundationEssentials)
-import FoundationEssentials
+    import FoundationEssentials
 #else
-import Foundation
+    import Foundation
 #endif
 
 /// The journals of the instances that share a state directory: `<instance>.journal`, each locked by its process.
@@ -34,13 +34,17 @@ public struct JournalDirectory: Sendable {
             throw JournalError("the journal directory \(path) cannot be made")
         }
         for name in try journalNames() {
-            guard let id = try? InstanceID(name), let file = try JournalFile.open(path: filePath(name)) else { continue }
+            guard let id = try? InstanceID(name), let file = try JournalFile.open(path: filePath(name)) else {
+                continue
+            }
             return try finish(id, file)
         }
         // Another process may have the same name in mind; each gets its own file.
         for suffix in 0..<1000 {
             let name = suffix == 0 ? fallbackName : "\(fallbackName)-\(suffix)"
-            guard let id = try? InstanceID(name), let file = try JournalFile.open(path: filePath(name)) else { continue }
+            guard let id = try? InstanceID(name), let file = try JournalFile.open(path: filePath(name)) else {
+                continue
+            }
             JournalFile.syncDirectory(path)
             return try finish(id, file)
         }
@@ -85,7 +89,8 @@ public struct JournalDirectory: Sendable {
         let bytes = try file.readAll()
         let (records, consumed) = JournalRecord.decode(bytes)
         if consumed < bytes.count {
-            logger.warning("journal \(file.path): \(bytes.count - consumed) bytes at its end are no whole record, cut off")
+            logger.warning(
+                "journal \(file.path): \(bytes.count - consumed) bytes at its end are no whole record, cut off")
             try file.truncate(to: consumed)
         }
         let codec = JournalEntryCodec(ring: ring)

@@ -1,11 +1,11 @@
 import RefreshCore
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Musl)
-import Musl
+    import Musl
 #else
-import Darwin
+    import Darwin
 #endif
 
 /// An open, locked journal file: plain system calls, so that what was written and synced is certain.
@@ -22,11 +22,11 @@ final class JournalFile {
     static func open(path: String) throws(JournalError) -> sending JournalFile? {
         while true {
             #if canImport(Darwin)
-            let descriptor = Darwin.open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
+                let descriptor = Darwin.open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
             #elseif canImport(Musl)
-            let descriptor = Musl.open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
+                let descriptor = Musl.open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
             #else
-            let descriptor = Glibc.open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
+                let descriptor = Glibc.open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
             #endif
             guard descriptor >= 0 else { throw JournalError("journal \(path) cannot be opened: \(reason())") }
             guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
@@ -107,11 +107,11 @@ final class JournalFile {
     /// Makes the names in a directory durable.
     static func syncDirectory(_ path: String) {
         #if canImport(Darwin)
-        let descriptor = Darwin.open(path, O_RDONLY | O_CLOEXEC)
+            let descriptor = Darwin.open(path, O_RDONLY | O_CLOEXEC)
         #elseif canImport(Musl)
-        let descriptor = Musl.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+            let descriptor = Musl.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         #else
-        let descriptor = Glibc.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+            let descriptor = Glibc.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         #endif
         guard descriptor >= 0 else { return }
         fsync(descriptor)

@@ -2,9 +2,9 @@ import RefreshCore
 import Sealing
 
 #if canImport(FoundationEssentials)
-import FoundationEssentials
+    import FoundationEssentials
 #else
-import Foundation
+    import Foundation
 #endif
 
 /// One record of a journal file: a length, a checksum, a kind and what it says.

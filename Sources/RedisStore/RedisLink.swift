@@ -111,6 +111,8 @@ extension StoreError {
     }
 
     static func malformed(_ what: String) -> StoreError {
-        StoreError(.corrupt, "Redis answered \(what) in a form this version does not know: is another program using these keys?")
+        StoreError(
+            .corrupt,
+            "Redis answered \(what) in a form this version does not know: is another program using these keys?")
     }
 }

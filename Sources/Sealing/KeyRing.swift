@@ -2,9 +2,9 @@ import Crypto
 import RefreshCore
 
 #if canImport(FoundationEssentials)
-import FoundationEssentials
+    import FoundationEssentials
 #else
-import Foundation
+    import Foundation
 #endif
 
 /// The keys that may open sealed values; the first one seals.

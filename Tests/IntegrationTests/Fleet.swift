@@ -8,9 +8,9 @@ import RefreshCore
 import ServiceLifecycle
 
 #if canImport(FoundationEssentials)
-import FoundationEssentials
+    import FoundationEssentials
 #else
-import Foundation
+    import Foundation
 #endif
 
 /// Several whole instances in one process, on a real redis-server and the mock provider over real HTTP: everything but

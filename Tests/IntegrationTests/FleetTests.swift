@@ -34,7 +34,8 @@ struct FleetTests {
                 for number in 0..<1000 {
                     let reader = fleet.instances[number % 3].reader
                     group.addTask {
-                        try await reader.token(TokenRequest(account: ids[0], refused: Generation(1))).snapshot.generation
+                        try await reader.token(TokenRequest(account: ids[0], refused: Generation(1))).snapshot
+                            .generation
                     }
                 }
                 return try await group.reduce(into: Set<Generation>()) { $0.insert($1) }
@@ -100,7 +101,8 @@ struct FleetTests {
             _ = try await fleet.add(1, lifetime: .seconds(3600))
             for instance in fleet.instances {
                 try await eventually("the new credentials are seen") {
-                    (try? await instance.reader.token(TokenRequest(account: ids[0])))?.snapshot.generation == Generation(2)
+                    (try? await instance.reader.token(TokenRequest(account: ids[0])))?.snapshot.generation
+                        == Generation(2)
                 }
             }
         }

@@ -5,9 +5,9 @@ import Sealing
 import Testing
 
 #if canImport(FoundationEssentials)
-import FoundationEssentials
+    import FoundationEssentials
 #else
-import Foundation
+    import Foundation
 #endif
 
 /// The journal on a real disk, in a directory of its own.

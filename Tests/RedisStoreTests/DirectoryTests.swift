@@ -133,7 +133,9 @@ struct DirectoryTests {
         var calls: [String: Int] = [:]
         for line in stats.split(whereSeparator: \.isNewline) where line.hasPrefix("cmdstat_") {
             let parts = line.dropFirst("cmdstat_".count).split(separator: ":")
-            guard parts.count == 2, let count = parts[1].split(separator: ",").first?.dropFirst("calls=".count) else { continue }
+            guard parts.count == 2, let count = parts[1].split(separator: ",").first?.dropFirst("calls=".count) else {
+                continue
+            }
             // The first EVALSHA of a run finds no script and is followed by EVAL: the same in effect.
             let name = parts[0].hasPrefix("eval") ? "evalsha" : String(parts[0])
             if name.hasPrefix("config") || name == "info" { continue }

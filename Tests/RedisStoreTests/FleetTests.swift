@@ -74,7 +74,8 @@ struct FleetTests {
         try await StoreFixture.run { fixture in
             try await fixture.add("a", access: "access-1", name: "a name")
             let plain = try #require(try await fixture.account("a"))
-            guard case .fresh(let scripted) = try await fixture.begin("a", "x", demand: .newerThan(Generation(0))) else {
+            guard case .fresh(let scripted) = try await fixture.begin("a", "x", demand: .newerThan(Generation(0)))
+            else {
                 Issue.record("not fresh")
                 return
             }

@@ -27,7 +27,9 @@ struct RefreshScriptTests {
             try await fixture.add("a")
             let words = try await withThrowingTaskGroup(of: String.self) { group in
                 for number in 0..<1000 {
-                    group.addTask { try await fixture.begin("a", "attempt-\(number)", demand: .newerThan(Generation(1))).word }
+                    group.addTask {
+                        try await fixture.begin("a", "attempt-\(number)", demand: .newerThan(Generation(1))).word
+                    }
                 }
                 return try await group.reduce(into: [String: Int]()) { $0[$1, default: 0] += 1 }
             }
@@ -125,8 +127,9 @@ struct RefreshScriptTests {
         try await StoreFixture.run { fixture in
             try await fixture.add("a")
             _ = try await fixture.begin("a", "attempt-1")
-            guard case .settled(let account) = try await fixture.settle(
-                "a", "attempt-1", generation: 1, .refused, kind: .refused)
+            guard
+                case .settled(let account) = try await fixture.settle(
+                    "a", "attempt-1", generation: 1, .refused, kind: .refused)
             else {
                 Issue.record("not settled")
                 return
@@ -147,8 +150,9 @@ struct RefreshScriptTests {
             try await fixture.add("a")
             _ = try await fixture.begin("a", "attempt-1")
             _ = try await fixture.commit("a", "attempt-1", generation: 1)
-            guard case .moved(let account) = try await fixture.settle(
-                "a", "attempt-0", generation: 1, .refused, kind: .refused)
+            guard
+                case .moved(let account) = try await fixture.settle(
+                    "a", "attempt-0", generation: 1, .refused, kind: .refused)
             else {
                 Issue.record("the old refusal was taken for the new generation")
                 return
@@ -168,8 +172,9 @@ struct RefreshScriptTests {
             let key = fixture.link.keys.orphans(try AccountID("a"))
             #expect(try await fixture.redis("LLEN", key).int == 1)
             _ = try await fixture.begin("a", "attempt-2")
-            guard case .settled(let account) = try await fixture.settle(
-                "a", "attempt-2", generation: 2, .refused, kind: .refused)
+            guard
+                case .settled(let account) = try await fixture.settle(
+                    "a", "attempt-2", generation: 2, .refused, kind: .refused)
             else {
                 Issue.record("not settled")
                 return
@@ -185,7 +190,8 @@ struct RefreshScriptTests {
             _ = try await fixture.settle(
                 "a", "attempt-1", generation: 1, .unresolved, kind: .ambiguous, retryAfter: .seconds(60))
             #expect(try await fixture.begin("a", "attempt-2").word == "cooling")
-            guard case .pending(_, let intent, _) = try await fixture.begin("a", "attempt-2", ignoresBackoff: true) else {
+            guard case .pending(_, let intent, _) = try await fixture.begin("a", "attempt-2", ignoresBackoff: true)
+            else {
                 Issue.record("the ambiguous spend is forgotten")
                 return
             }
@@ -203,7 +209,8 @@ struct RefreshScriptTests {
                 pause: .seconds(60))
             #expect(try await fixture.account("a")?.failures == 0)
             #expect(try await fixture.account("a")?.status == .active)
-            guard case .cooling(_, _, let cause) = try await fixture.begin("b", "attempt-2", ignoresBackoff: true) else {
+            guard case .cooling(_, _, let cause) = try await fixture.begin("b", "attempt-2", ignoresBackoff: true)
+            else {
                 Issue.record("the pause does not hold for the other account")
                 return
             }

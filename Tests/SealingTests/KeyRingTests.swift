@@ -59,7 +59,8 @@ struct KeyRingTests {
         let key = SealingKey.generate().revealBase64()
         #expect(try KeyRing(text: "# comment\n\n\(key)  # first\n\(key)\n", source: "f").keys.count == 2)
         for (text, part) in [
-            ("", "holds no key"), ("# only a comment", "holds no key"), ("\(key)\nAAAA\n", "f:2:"), ("not base64!", "f:1:"),
+            ("", "holds no key"), ("# only a comment", "holds no key"), ("\(key)\nAAAA\n", "f:2:"),
+            ("not base64!", "f:1:"),
         ] {
             let error = #expect(throws: SealingError.self) { try KeyRing(text: text, source: "f") }
             #expect(error?.description.contains(part) == true)

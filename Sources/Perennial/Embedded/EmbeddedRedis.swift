@@ -5,17 +5,17 @@ import ServiceLifecycle
 import Subprocess
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Musl)
-import Musl
+    import Musl
 #else
-import Darwin
+    import Darwin
 #endif
 
 #if canImport(FoundationEssentials)
-import FoundationEssentials
+    import FoundationEssentials
 #else
-import Foundation
+    import Foundation
 #endif
 
 /// Perennial's own private redis-server: on a Unix socket in the state directory, every write on disk before it is
@@ -170,7 +170,8 @@ public final class EmbeddedRedis: Service {
 
     /// Whether the server answers commands; one that is still loading its data does not.
     private func answers(within patience: Duration) async -> Bool {
-        let client = RedisClient(configuration: configuration, logger: Logger(label: "quiet") { _ in SwiftLogNoOpLogHandler() })
+        let client = RedisClient(
+            configuration: configuration, logger: Logger(label: "quiet") { _ in SwiftLogNoOpLogHandler() })
         return await withTaskGroup(of: Bool?.self) { group in
             group.addTask {
                 try? await client.run()

@@ -2,9 +2,9 @@ import RefreshCore
 import ServiceLifecycle
 
 #if canImport(FoundationEssentials)
-import FoundationEssentials
+    import FoundationEssentials
 #else
-import Foundation
+    import Foundation
 #endif
 
 /// Tells the fleet that this instance is there; at once when it becomes the leader or no longer is.

@@ -49,7 +49,8 @@ public struct Instance: Sendable {
     ) async throws -> Instance {
         let state = try StateDirectory(creating: configuration.stateDirectory)
         let ring = try keyRing(configuration, state: state)
-        let embedded = configuration.redis.isEmbedded
+        let embedded =
+            configuration.redis.isEmbedded
             ? try EmbeddedRedis(directory: state.embeddedRedis, logger: logger) : nil
         try await embedded?.start()
         var redis = try embedded?.configuration ?? configuration.redis.clientConfiguration()

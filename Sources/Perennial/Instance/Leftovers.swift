@@ -29,9 +29,11 @@ final class Leftovers: Service {
                     let report = await coordinator.recoverLeftovers()
                     if report.committed + report.orphaned > 0 {
                         logger.notice(
-                            "journal: \(report.committed) stored, \(report.orphaned) kept as orphans, \(report.waiting + report.unusable) left")
+                            "journal: \(report.committed) stored, \(report.orphaned) kept as orphans, \(report.waiting + report.unusable) left"
+                        )
                     }
-                    pause = report.waiting > 0 || report.unusable > 0 ? min(pause * 2, .seconds(30)) : .milliseconds(500)
+                    pause =
+                        report.waiting > 0 || report.unusable > 0 ? min(pause * 2, .seconds(30)) : .milliseconds(500)
                 }
                 await wakeup.wait(until: time.monotonic() + pause, time: time)
             }

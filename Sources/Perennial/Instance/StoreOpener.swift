@@ -30,7 +30,7 @@ struct StoreOpener: Service {
             do {
                 try await StoreMeta.open(link)
                 return true
-            } catch where error.code == .sealing || error.code == .corrupt {
+            } catch  where error.code == .sealing || error.code == .corrupt {
                 link.gate.close(error)
                 throw error
             } catch {

@@ -2,9 +2,9 @@ import RefreshCore
 import Sealing
 
 #if canImport(FoundationEssentials)
-import FoundationEssentials
+    import FoundationEssentials
 #else
-import Foundation
+    import Foundation
 #endif
 
 /// A problem with this machine's files or programs that a person has to solve.

@@ -4,16 +4,17 @@ import RedisStore
 import RefreshCore
 
 #if canImport(FoundationEssentials)
-import FoundationEssentials
+    import FoundationEssentials
 #else
-import Foundation
+    import Foundation
 #endif
 
 /// `perennial status`
 struct StatusCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "status", abstract: "Show the fleet: Redis, leader, instances, accounts by state.",
-        discussion: "Exit code 0 when all is well, 3 when accounts need a new log-in, 4 when refreshing fails for some.")
+        discussion: "Exit code 0 when all is well, 3 when accounts need a new log-in, 4 when refreshing fails for some."
+    )
 
     @OptionGroup var options: ConfigurationOptions
     @OptionGroup var output: OutputOptions
@@ -83,7 +84,8 @@ struct StatusCommand: AsyncParsableCommand {
         lines.append("Accounts   \(report.total)\(states.isEmpty ? "" : ": " + states.joined(separator: ", "))")
         if let expiry = report.nextExpiry {
             lines.append(
-                "           the first to expire does so \(MachineClock.distance(to: WallTime(milliseconds: expiry), from: now))")
+                "           the first to expire does so \(MachineClock.distance(to: WallTime(milliseconds: expiry), from: now))"
+            )
         }
         if !report.needsLogin.isEmpty {
             lines.append("           log in again: \(report.needsLogin.joined(separator: ", "))")

@@ -56,7 +56,8 @@ struct ImportCommand: AsyncParsableCommand {
         let (records, badLines) = try ImportReader.read(text, format: chosen)
         let (skipBad, rule, isJSON) = (skipBad, overwrite ? OverwriteRule.always : .ifNewer, output.json)
         try await options.withStore { instance in
-            let (puts, bad) = Self.admit(records, badLines, intake: instance.intake, rule: rule, now: instance.time.wall())
+            let (puts, bad) = Self.admit(
+                records, badLines, intake: instance.intake, rule: rule, now: instance.time.wall())
             for line in bad.prefix(50) { Terminal.standardError("line \(line.line): \(line.reason)") }
             if bad.count > 50 { Terminal.standardError("… and \(bad.count - 50) more bad lines") }
             guard bad.isEmpty || skipBad else {
@@ -69,10 +70,12 @@ struct ImportCommand: AsyncParsableCommand {
             summary.bad = bad.count
             if isJSON {
                 Terminal.standardOutput(
-                    "{\"added\":\(summary.added),\"replaced\":\(summary.replaced),\"kept\":\(summary.kept),\"bad\":\(summary.bad)}")
+                    "{\"added\":\(summary.added),\"replaced\":\(summary.replaced),\"kept\":\(summary.kept),\"bad\":\(summary.bad)}"
+                )
             } else {
                 Terminal.standardOutput(
-                    "Imported: \(summary.added) added, \(summary.replaced) replaced, \(summary.kept) kept as they were, \(summary.bad) bad lines skipped")
+                    "Imported: \(summary.added) added, \(summary.replaced) replaced, \(summary.kept) kept as they were, \(summary.bad) bad lines skipped"
+                )
             }
         }
     }

@@ -1,9 +1,9 @@
 import RefreshCore
 
 #if canImport(FoundationEssentials)
-import FoundationEssentials
+    import FoundationEssentials
 #else
-import Foundation
+    import Foundation
 #endif
 
 /// Reads import files: JSON lines, or CSV and TSV with a header (RFC 4180).
@@ -72,7 +72,8 @@ enum ImportReader {
             guard ImportFields.known.contains(name) else {
                 throw BadLine(
                     line: number,
-                    reason: "unknown field \"\(name.prefix(40))\" (known: \(ImportFields.known.joined(separator: ", ")))")
+                    reason:
+                        "unknown field \"\(name.prefix(40))\" (known: \(ImportFields.known.joined(separator: ", ")))")
             }
             switch value {
             case .text(let text): fields.values[name] = text
@@ -96,7 +97,8 @@ enum ImportReader {
         for column in columns where !ImportFields.known.contains(column) {
             throw CommandFailure(
                 .local,
-                "line 1: unknown column \"\(column.prefix(40))\" (known: \(ImportFields.known.joined(separator: ", ")))")
+                "line 1: unknown column \"\(column.prefix(40))\" (known: \(ImportFields.known.joined(separator: ", ")))"
+            )
         }
         for needed in ["id", "provider", "refresh_token"] where !columns.contains(needed) {
             throw CommandFailure(.local, "line 1: the column \(needed) is missing")

@@ -11,7 +11,9 @@ struct KeysCommand: AsyncParsableCommand {
     struct Create: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Make a key, and show it this once.",
-            discussion: "The key is printed on stdout; the file (auth.keys_file) keeps only its hash. Running instances notice.")
+            discussion:
+                "The key is printed on stdout; the file (auth.keys_file) keeps only its hash. Running instances notice."
+        )
 
         @OptionGroup var options: ConfigurationOptions
         @OptionGroup var output: OutputOptions

@@ -4,11 +4,11 @@ import Perennial
 import RefreshCore
 
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Musl)
-import Musl
+    import Musl
 #else
-import Darwin
+    import Darwin
 #endif
 
 enum CommandVersion {

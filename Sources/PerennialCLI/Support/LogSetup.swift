@@ -2,9 +2,9 @@ import Logging
 import PerennialConfiguration
 
 #if canImport(FoundationEssentials)
-import FoundationEssentials
+    import FoundationEssentials
 #else
-import Foundation
+    import Foundation
 #endif
 
 /// The log on stderr: one readable line an event, or one JSON object.

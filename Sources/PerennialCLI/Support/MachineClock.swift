@@ -1,9 +1,9 @@
 import RefreshCore
 
 #if canImport(FoundationEssentials)
-import FoundationEssentials
+    import FoundationEssentials
 #else
-import Foundation
+    import Foundation
 #endif
 
 /// The machine's own wall clock: for what has to do with files and people, never for the expiry of tokens.

@@ -5,9 +5,9 @@ import PerennialConfiguration
 import RefreshCore
 
 #if canImport(FoundationEssentials)
-import FoundationEssentials
+    import FoundationEssentials
 #else
-import Foundation
+    import Foundation
 #endif
 
 /// Which configuration a command works with.

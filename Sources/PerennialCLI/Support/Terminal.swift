@@ -1,15 +1,15 @@
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Musl)
-import Musl
+    import Musl
 #else
-import Darwin
+    import Darwin
 #endif
 
 #if canImport(FoundationEssentials)
-import FoundationEssentials
+    import FoundationEssentials
 #else
-import Foundation
+    import Foundation
 #endif
 
 /// Words go to stderr, data to stdout.
@@ -25,11 +25,11 @@ enum Terminal {
         while offset < bytes.count {
             let count = bytes.withUnsafeBytes { buffer in
                 #if canImport(Glibc)
-                Glibc.write(descriptor, buffer.baseAddress.map { $0 + offset }, bytes.count - offset)
+                    Glibc.write(descriptor, buffer.baseAddress.map { $0 + offset }, bytes.count - offset)
                 #elseif canImport(Musl)
-                Musl.write(descriptor, buffer.baseAddress.map { $0 + offset }, bytes.count - offset)
+                    Musl.write(descriptor, buffer.baseAddress.map { $0 + offset }, bytes.count - offset)
                 #else
-                Darwin.write(descriptor, buffer.baseAddress.map { $0 + offset }, bytes.count - offset)
+                    Darwin.write(descriptor, buffer.baseAddress.map { $0 + offset }, bytes.count - offset)
                 #endif
             }
             if count < 0, errno == EINTR { continue }
@@ -65,11 +65,11 @@ enum Terminal {
     private static func fill(_ buffer: inout [UInt8]) -> Int {
         buffer.withUnsafeMutableBytes { bytes in
             #if canImport(Glibc)
-            Glibc.read(0, bytes.baseAddress, bytes.count)
+                Glibc.read(0, bytes.baseAddress, bytes.count)
             #elseif canImport(Musl)
-            Musl.read(0, bytes.baseAddress, bytes.count)
+                Musl.read(0, bytes.baseAddress, bytes.count)
             #else
-            Darwin.read(0, bytes.baseAddress, bytes.count)
+                Darwin.read(0, bytes.baseAddress, bytes.count)
             #endif
         }
     }

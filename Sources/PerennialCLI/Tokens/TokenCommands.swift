@@ -73,7 +73,8 @@ struct RefreshCommand: AsyncParsableCommand {
                 if isJSON {
                     let expiry = snapshot.expiresAt.map { "\"\(MachineClock.text($0))\"" } ?? "null"
                     Terminal.standardOutput(
-                        "{\"outcome\":\"\(outcome.rawValue)\",\"generation\":\(snapshot.generation),\"expires_at\":\(expiry)}")
+                        "{\"outcome\":\"\(outcome.rawValue)\",\"generation\":\(snapshot.generation),\"expires_at\":\(expiry)}"
+                    )
                 } else {
                     let expiry = MachineClock.distance(to: snapshot.expiresAt, from: instance.time.wall())
                     Terminal.standardOutput(

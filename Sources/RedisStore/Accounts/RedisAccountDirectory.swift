@@ -68,7 +68,9 @@ public struct RedisAccountDirectory: AccountDirectory {
     private func seal(
         _ account: AccountPut, generation: Generation
     ) throws(StoreError) -> (access: [UInt8], refresh: [UInt8]) {
-        func place(_ field: String) -> KeyRing.Place { .init(account: account.id, field: field, generation: generation) }
+        func place(_ field: String) -> KeyRing.Place {
+            .init(account: account.id, field: field, generation: generation)
+        }
         do {
             var access: [UInt8] = []
             if let token = account.credentials.accessToken {

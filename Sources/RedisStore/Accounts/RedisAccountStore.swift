@@ -3,9 +3,9 @@ import RefreshCore
 import Sealing
 
 #if canImport(FoundationEssentials)
-import FoundationEssentials
+    import FoundationEssentials
 #else
-import Foundation
+    import Foundation
 #endif
 
 /// Accounts in Redis: BEGIN, COMMIT and SETTLE, each one script and one round trip.

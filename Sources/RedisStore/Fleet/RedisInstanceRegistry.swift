@@ -2,9 +2,9 @@ import RedisClient
 import RefreshCore
 
 #if canImport(FoundationEssentials)
-import FoundationEssentials
+    import FoundationEssentials
 #else
-import Foundation
+    import Foundation
 #endif
 
 /// What the instances say of themselves, in one hash.
