@@ -108,7 +108,7 @@ let package = Package(
         .testTarget(
             name: "RedisClientTests",
             dependencies: [
-                "RedisClient", "PerennialTesting", lifecycle, logging, nioConcurrency, nioCore, nioPosix,
+                "RedisClient", "RefreshCore", "PerennialTesting", lifecycle, logging, nioConcurrency, nioCore, nioPosix,
             ], swiftSettings: settings),
         .testTarget(name: "SealingTests", dependencies: ["RefreshCore", "Sealing"], swiftSettings: settings),
         .testTarget(

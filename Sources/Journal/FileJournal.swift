@@ -45,8 +45,7 @@ public actor FileJournal: ResponseJournal {
         guard live.removeValue(forKey: attempt) != nil else { return }
         if live.isEmpty { order.removeAll(keepingCapacity: true) }
         queued.append((JournalRecord.released(attempt).encoded, nil))
-        // Rides with the next sync; if there is none, a replay finds the commit already made.
-        if queued.count > 256 { pump() }
+        pump()
     }
 
     public func pending() -> [JournalEntry] {
@@ -73,10 +72,13 @@ public actor FileJournal: ResponseJournal {
         let batch = queued
         queued = []
         let bytes = batch.flatMap(\.bytes)
+        // Releases alone are written but not synced: they survive a killed process, and after a power cut a replay finds
+        // the commit already made.
+        let mustSync = batch.contains { $0.continuation != nil }
         // Nothing live and nobody waiting with a new entry: the file may begin anew.
         let mayReset = live.isEmpty && batch.allSatisfy { $0.continuation == nil || $0.bytes.isEmpty }
         Task {
-            let error = await disk.write(bytes, resetting: mayReset)
+            let error = await disk.write(bytes, resetting: mayReset, syncing: mustSync)
             finished(batch.compactMap(\.continuation), error)
         }
     }
@@ -105,7 +107,7 @@ private final class JournalDisk: Sendable {
         self.file = Mutex(file)
     }
 
-    func write(_ bytes: [UInt8], resetting: Bool) async -> JournalError? {
+    func write(_ bytes: [UInt8], resetting: Bool, syncing: Bool) async -> JournalError? {
         await onQueue { file in
             do throws(JournalError) {
                 if resetting, file.size > Self.resetSize {
@@ -113,7 +115,7 @@ private final class JournalDisk: Sendable {
                 } else {
                     try file.append(bytes)
                 }
-                try file.sync()
+                if syncing { try file.sync() }
                 return nil
             } catch {
                 return error

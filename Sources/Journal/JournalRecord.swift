@@ -127,6 +127,6 @@ struct JournalEntryCodec {
             spentRefreshToken: Secret(form.spent), isRecovery: form.recovery,
             response: RawTokenResponse(
                 status: form.status, headers: form.headers, body: Array(form.body),
-                requestedAt: WallTime(milliseconds: form.requestedAt)))
+                requestedAt: WallTime(milliseconds: form.requestedAt), isReplay: form.recovery))
     }
 }

@@ -34,7 +34,8 @@ struct FileJournalTests {
             spentRefreshToken: Secret("planted-spent"), isRecovery: number.isMultiple(of: 2),
             response: RawTokenResponse(
                 status: 200, headers: [.init(name: "Content-Type", value: "application/json")],
-                body: Array("{\"access_token\":\"planted-\(number)\"}".utf8), requestedAt: WallTime(milliseconds: 5)))
+                body: Array("{\"access_token\":\"planted-\(number)\"}".utf8), requestedAt: WallTime(milliseconds: 5),
+                isReplay: number.isMultiple(of: 2)))
     }
 
     @Test func entriesSurviveACrashUntilTheyAreReleased() async throws {
@@ -48,6 +49,20 @@ struct FileJournalTests {
             let (id, journal) = try open(path, name: "another")
             #expect(id.rawValue == "one")
             #expect(await journal.pending() == (try (10..<20).map { try entry($0) }))
+        }
+    }
+
+    /// A release needs no further entry to reach the file: a killed process does not replay what is stored.
+    @Test func aReleaseIsWrittenByItself() async throws {
+        try await withDirectory { path in
+            let (_, journal) = try open(path)
+            try await journal.append(try entry(1))
+            let file = URL(filePath: "\(path)/one.journal")
+            let before = try Data(contentsOf: file).count
+            await journal.release(AttemptID(rawValue: "attempt-1"))
+            let deadline = ContinuousClock.now + .seconds(10)
+            while try Data(contentsOf: file).count == before, ContinuousClock.now < deadline { await Task.yield() }
+            #expect(try Data(contentsOf: file).count > before)
         }
     }
 

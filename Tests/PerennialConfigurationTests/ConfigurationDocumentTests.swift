@@ -1,4 +1,5 @@
 import ConfigurationFile
+import RefreshCore
 import Testing
 
 /// Reads `yaml` with the keys that the body asks for; answers the issues, one a line.
@@ -123,7 +124,7 @@ struct ConfigurationDocumentTests {
             "a: [1, {b: \"x\\u00e9\"}]\nc: |\n  text\n  more\nd:\n  - e: 'f'\n    g: >-\n      h\n".utf8)
         let spice = Array("&*[]{}:-?|>'\"#!%@`,\t\n \\~<\u{0}".utf8) + [0xC3, 0xFF, 0x80]
         for seed in seeds {
-            var generator = SeededGenerator(seed: seed)
+            var generator = SplitMix64(seed: seed)
             for _ in 0..<400 {
                 var bytes = base
                 for _ in 0..<Int.random(in: 1...6, using: &generator) {

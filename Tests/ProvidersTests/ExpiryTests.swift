@@ -10,6 +10,18 @@ struct ExpiryTests {
         return (grant.expiresAt - requestedAt).inSeconds
     }
 
+    /// A provider that hands out the same pair again within its grace says how long it still lasts: maybe not at all.
+    @Test(arguments: [
+        (#""expires_in":0"#, 0.0), (#""expires_in":-5"#, 0), (#""expires_in":"0""#, 0), (#""expires_in":7"#, 7),
+        (#""expires_at":1799999990"#, -10), ("", 3600),
+    ])
+    func theAnswerToAResendIsTakenAtItsWord(members: String, expected: Double) throws {
+        var response = answer(200, #"{"access_token":"a"\#(members.isEmpty ? "" : ",")\#(members)}"#)
+        response.isReplay = true
+        let grant = try #require(try Interpreting()(response).grant)
+        #expect((grant.expiresAt - requestedAt).inSeconds == expected)
+    }
+
     private static let tenYears = 10.0 * 366 * 86_400
 
     @Test(arguments: [

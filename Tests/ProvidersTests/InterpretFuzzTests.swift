@@ -38,7 +38,7 @@ struct InterpretFuzzTests {
     @Test(arguments: [11, 12, 13, 14] as [UInt64])
     func `mutated answers`(seed: UInt64) throws {
         let interpret = try Interpreting()
-        var generator = SeededGenerator(seed: seed)
+        var generator = SplitMix64(seed: seed)
         for _ in 0..<1500 {
             var body = Array((Self.templates.randomElement(using: &generator) ?? "").utf8)
             for _ in 0..<Int.random(in: 1...5, using: &generator) {
@@ -65,7 +65,7 @@ struct InterpretFuzzTests {
     @Test(arguments: [21, 22] as [UInt64])
     func `random bytes`(seed: UInt64) throws {
         let interpret = try Interpreting()
-        var generator = SeededGenerator(seed: seed)
+        var generator = SplitMix64(seed: seed)
         for _ in 0..<500 {
             let count = Int.random(in: 0...200, using: &generator)
             let body = (0..<count).map { _ in UInt8.random(in: 0...255, using: &generator) }

@@ -5,6 +5,12 @@ import PerennialConfiguration
 import RefreshCore
 import Sealing
 
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#else
+    import Foundation
+#endif
+
 /// `perennial config check`
 struct ConfigCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -31,26 +37,14 @@ struct ConfigCommand: AsyncParsableCommand {
             case nil: break
             }
             if output.json {
-                let pairs = configuration.settings.map { "\(Self.quoted($0.key)):\(Self.quoted($0.value))" }
-                Terminal.standardOutput("{\(pairs.joined(separator: ","))}")
+                let encoder = JSONEncoder()
+                encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+                let settings = Dictionary(configuration.settings.map { ($0.key, $0.value) }, uniquingKeysWith: { $1 })
+                Terminal.standardOutput(bytes: Array(try encoder.encode(settings)))
             } else {
                 Terminal.standardOutput(configuration.describe())
                 Terminal.standardError("the configuration is good")
             }
-        }
-
-        private static func quoted(_ text: String) -> String {
-            var quoted = "\""
-            for scalar in text.unicodeScalars {
-                switch scalar {
-                case "\"": quoted += "\\\""
-                case "\\": quoted += "\\\\"
-                case _ where scalar.value < 0x20:
-                    quoted += "\\u00" + (scalar.value < 16 ? "0" : "") + String(scalar.value, radix: 16)
-                default: quoted.unicodeScalars.append(scalar)
-                }
-            }
-            return quoted + "\""
         }
     }
 }

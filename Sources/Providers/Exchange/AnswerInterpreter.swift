@@ -52,7 +52,7 @@ struct AnswerInterpreter {
             TokenGrant(
                 accessToken: accessToken, refreshToken: refreshToken, tokenType: tokenType(answer.tokenType),
                 expiresAt: TokenExpiry.of(
-                    answer, accessToken: text, requestedAt: response.requestedAt,
+                    answer, accessToken: text, requestedAt: response.requestedAt, isReplay: response.isReplay,
                     defaultLifetime: definition.defaultLifetime)))
     }
 

@@ -33,13 +33,15 @@ public struct TokenEndpointClient: TokenEndpoint {
             definition, refreshToken: claim.refreshToken, connectTimeout: policy.connectTimeout,
             totalTimeout: remaining, sendBy: time.instant(of: sendBy))
 
-        let requestedAt = time.wall()
+        // A re-send may bring the answer to the first sending once more, `expires_in` and all: it counts from then.
+        let firstSentAt = claim.isRecovery ? claim.account.intent?.firstAt : nil
+        let requestedAt = min(time.wall(), firstSentAt ?? time.wall())
         do {
             let response = try await transport.execute(request)
             let raw = RawTokenResponse(
                 status: response.status,
                 headers: response.headers.map { RawTokenResponse.Header(name: $0.name, value: $0.value) },
-                body: response.body, requestedAt: requestedAt)
+                body: response.body, requestedAt: requestedAt, isReplay: claim.isRecovery)
             return .answered(redacted(raw, claim: claim))
         } catch {
             return error.unsent ? .unsent(error.message) : .unanswered(error.message)

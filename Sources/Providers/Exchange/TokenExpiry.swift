@@ -4,13 +4,17 @@ import RefreshCore
 /// When an access token ends: the first of `expires_in`, `expires_at`, the token's own `exp` claim and the configured
 /// life that makes sense. A time that is not after the request makes none, since nobody issues expired tokens: it is a
 /// wrong clock or a placeholder, and taking it at its word would refresh without end.
+///
+/// Except in the answer to a re-send: there the provider may hand out once more what it issued the first time, whose end
+/// is near or past, and no other time may make such a token look alive.
 enum TokenExpiry {
     /// No token counts as living longer than this.
     static let longest: Duration = .seconds(10 * 366 * 86_400)
 
     static func of(
-        _ answer: TokenAnswer, accessToken: String, requestedAt: WallTime, defaultLifetime: Duration
+        _ answer: TokenAnswer, accessToken: String, requestedAt: WallTime, isReplay: Bool, defaultLifetime: Duration
     ) -> WallTime {
+        if isReplay, let seconds = answer.expiresIn?.number, seconds <= 0 { return requestedAt }
         let latest = requestedAt + longest
         let candidates: [() -> WallTime?] = [
             { answer.expiresIn.flatMap { lifetime($0) }.map { requestedAt + $0 } },
@@ -18,7 +22,7 @@ enum TokenExpiry {
             { claim(of: accessToken) },
         ]
         for candidate in candidates {
-            if let time = candidate(), time > requestedAt { return min(time, latest) }
+            if let time = candidate(), time > requestedAt || isReplay { return min(time, latest) }
         }
         return requestedAt + defaultLifetime
     }

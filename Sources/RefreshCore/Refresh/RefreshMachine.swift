@@ -272,7 +272,10 @@ public struct RefreshMachine: Sendable {
     private mutating func commitRequest(_ claim: RefreshClaim, _ grant: TokenGrant, now: Now) -> CommitRequest {
         CommitRequest(
             claim: claim, grant: grant, obtainedAt: min(now.wall, grant.expiresAt),
-            dueAt: policy.dueTime(expiresAt: grant.expiresAt, obtainedAt: now.wall, using: &generator))
+            // Not at once, however short the life: a provider that issues dead tokens is not asked without pause.
+            dueAt: max(
+                policy.dueTime(expiresAt: grant.expiresAt, obtainedAt: now.wall, using: &generator),
+                now.wall + policy.backoffBase))
     }
 
     private mutating func ambiguous(_ claim: RefreshClaim, _ reason: String, now: Now) -> Step {

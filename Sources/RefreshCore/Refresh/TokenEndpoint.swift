@@ -22,6 +22,8 @@ public struct RawTokenResponse: Sendable, Hashable {
     /// When the request was sent, on the fleet's clock: `expires_in` counts from here, so a slow answer cannot
     /// stretch a token's life.
     public var requestedAt: WallTime
+    /// Whether it answers a re-send, and so may be what was issued before.
+    public var isReplay: Bool
 
     public struct Header: Sendable, Hashable, Codable {
         public var name: String
@@ -33,7 +35,8 @@ public struct RawTokenResponse: Sendable, Hashable {
         }
     }
 
-    public init(status: Int, headers: [Header], body: [UInt8], requestedAt: WallTime) {
+    public init(status: Int, headers: [Header], body: [UInt8], requestedAt: WallTime, isReplay: Bool = false) {
+        self.isReplay = isReplay
         self.status = status
         self.headers = headers
         self.body = body

@@ -23,19 +23,22 @@ public struct RefreshTally: Sendable, Hashable {
             busy += now - since
             busySince = nil
         }
-        var own = counts[account.provider] ?? Counts()
+        // In place: taking the sets out and putting them back would copy all ids at every refresh.
+        Self.note(account.account, result, in: &counts[account.provider, default: Counts()])
+    }
+
+    private static func note(_ account: AccountID, _ result: RefreshResult, in own: inout Counts) {
         switch result {
         case .refreshed:
-            own.refreshed.insert(account.account)
-            own.failed.remove(account.account)
+            own.refreshed.insert(account)
+            own.failed.remove(account)
         case .newer: break
         case .failed(let failure, _):
             switch failure.code {
             case .disabled, .accountNotFound, .coolingDown, .shuttingDown: break
-            default: if !own.refreshed.contains(account.account) { own.failed.insert(account.account) }
+            default: if !own.refreshed.contains(account) { own.failed.insert(account) }
             }
         }
-        counts[account.provider] = own
     }
 
     /// The lines of the summary, and a fresh start.
