@@ -50,7 +50,7 @@ public struct APIBackend: Sendable {
     /// Makes this instance forget what it remembers of the account, so that the caller who changed it sees the
     /// change at once, whether or not the fleet's broadcast arrives.
     func noteChange(_ change: AccountChange) async {
-        let deck = await coordinator.deck
+        let deck = coordinator.deck
         if change.outcome == .removed { deck.cache.forget(change.account) } else { deck.cache.invalidate(change) }
         deck.hub.signal(change.account)
         accountChanged(change)

@@ -41,7 +41,7 @@ public struct RefreshSettings: Sendable, Hashable {
     /// The window of providers that give none of their own.
     public var window: Duration = .seconds(5 * 60)
     /// Refreshes under way at once, over all providers.
-    public var maxConcurrent = 64
+    public var maxConcurrent = 128
     /// After how long a waiter rereads when nobody has woken it.
     public var fallbackReread: Duration = .milliseconds(250)
 

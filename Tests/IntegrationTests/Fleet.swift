@@ -64,7 +64,7 @@ struct Fleet: Sendable {
                 do {
                     for instance in instances {
                         try await eventually("instance is ready") {
-                            let isSubscribed = await instance.isSubscribed
+                            let isSubscribed = instance.isSubscribed
                             return instance.storeObstacle == nil && isSubscribed
                         }
                     }

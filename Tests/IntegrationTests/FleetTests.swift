@@ -49,17 +49,17 @@ struct FleetTests {
         try await Fleet.run { fleet in
             let ids = try await fleet.add(1)
             let instance = fleet.instances[0]
-            _ = try await instance.reader.token(TokenRequest(account: ids[0]))
-            try await eventually("the account is remembered") {
-                try await instance.reader.token(TokenRequest(account: ids[0])).source == .memory
+            // The message about the new account may still be on its way: then one more read goes to Redis.
+            try await eventually("a thousand reads cost no command") {
+                let before = instance.link.client.commandCounts
+                var sources: Set<TokenAnswer.Source> = []
+                for _ in 0..<1000 {
+                    sources.insert(try await instance.reader.token(TokenRequest(account: ids[0])).source)
+                }
+                let after = instance.link.client.commandCounts
+                return sources == [.memory] && after["HMGET"] == before["HMGET"]
+                    && after["EVALSHA"] == before["EVALSHA"]
             }
-            let before = instance.link.client.commandCounts
-            for _ in 0..<1000 {
-                #expect(try await instance.reader.token(TokenRequest(account: ids[0])).source == .memory)
-            }
-            let after = instance.link.client.commandCounts
-            #expect(after["HMGET"] == before["HMGET"])
-            #expect(after["EVALSHA"] == before["EVALSHA"])
         }
     }
 

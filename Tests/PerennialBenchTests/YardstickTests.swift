@@ -34,6 +34,16 @@ import Testing
         #expect(counter.value.load(ordering: .relaxed) == 2)
     }
 
+    @Test func anAnswerIsReadOnceItIsComplete() {
+        let text = "HTTP/1.1 424 Failed\r\nDate: x\r\nCONTENT-Length:  11\r\n\r\n{\"a\":\r\n\r\nb}"
+        for end in 0..<text.utf8.count {
+            #expect(HTTPAnswerReader.read(ByteBuffer(bytes: text.utf8.prefix(end))) == nil)
+        }
+        let answer = HTTPAnswerReader.read(ByteBuffer(string: text))
+        #expect(answer?.status == 424)
+        #expect(answer.map { String(buffer: $0.body) } == "{\"a\":\r\n\r\nb}")
+    }
+
     @Test func scriptsThatRedisDidNotKnowHaveNotRun() {
         let info = """
             # Commandstats\r

@@ -11,7 +11,7 @@ final class ReaderPool: Sendable {
     struct Answer: Sendable {
         /// 0: the connection ended instead.
         var status: Int
-        var body: [UInt8]
+        var body: ByteBuffer
         /// Microseconds since 1970.
         var at: Int64
     }
@@ -131,11 +131,13 @@ private final class AnswerHandler: ChannelInboundHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        let now = Self.now()
         var part = unwrapInboundIn(data)
-        received.writeBuffer(&part)
-        guard let order, let answer = HTTPAnswerReader.read(&received, at: Self.now()) else { return }
+        if received.readableBytes == 0 { received = part } else { received.writeBuffer(&part) }
+        guard let order, let (status, body) = HTTPAnswerReader.read(received) else { return }
         self.order = nil
-        order.collector.add(order.port, answer)
+        received = ByteBuffer()
+        order.collector.add(order.port, ReaderPool.Answer(status: status, body: body, at: now))
     }
 
     func channelInactive(context: ChannelHandlerContext) {
@@ -150,50 +152,12 @@ private final class AnswerHandler: ChannelInboundHandler {
     private func fail() {
         guard let order else { return }
         self.order = nil
-        order.collector.add(order.port, ReaderPool.Answer(status: 0, body: [], at: Self.now()))
+        order.collector.add(order.port, ReaderPool.Answer(status: 0, body: ByteBuffer(), at: Self.now()))
     }
 
     private static func now() -> Int64 {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)
         return Int64(time.tv_sec) * 1_000_000 + Int64(time.tv_nsec) / 1_000
-    }
-}
-
-/// Just enough of HTTP/1.1 for answers that say how long they are.
-private enum HTTPAnswerReader {
-    /// The answer, taken out of `buffer`, once it is complete.
-    static func read(_ buffer: inout ByteBuffer, at now: Int64) -> ReaderPool.Answer? {
-        let view = buffer.readableBytesView
-        guard let end = endOfHead(view) else { return nil }
-        let head = String(decoding: view[view.startIndex..<end], as: UTF8.self)
-        var length = 0
-        for line in head.split(separator: "\r\n").dropFirst() {
-            guard let colon = line.firstIndex(of: ":"), line[..<colon].lowercased() == "content-length" else {
-                continue
-            }
-            length = Int(line[line.index(after: colon)...].filter { $0 != " " }) ?? 0
-        }
-        let headLength = end - view.startIndex
-        guard buffer.readableBytes >= headLength + length else { return nil }
-        buffer.moveReaderIndex(forwardBy: headLength)
-        let body = buffer.readBytes(length: length) ?? []
-        buffer.discardReadBytes()
-        let words = head.split(separator: " ", maxSplits: 2)
-        return ReaderPool.Answer(status: words.count > 1 ? Int(words[1]) ?? 0 : 0, body: body, at: now)
-    }
-
-    /// The index after the empty line.
-    private static func endOfHead(_ view: ByteBufferView) -> Int? {
-        var index = view.startIndex
-        while let carriage = view[index...].firstIndex(of: 0x0d) {
-            if carriage + 3 < view.endIndex, view[carriage + 1] == 0x0a, view[carriage + 2] == 0x0d,
-                view[carriage + 3] == 0x0a
-            {
-                return carriage + 4
-            }
-            index = carriage + 1
-        }
-        return nil
     }
 }

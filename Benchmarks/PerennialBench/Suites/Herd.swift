@@ -1,5 +1,6 @@
 import ArgumentParser
 import MockProvider
+import NIOCore
 import PerennialTesting
 import RedisClient
 import RedisStore
@@ -80,7 +81,7 @@ struct HerdSuite: BenchSuite {
         let committedAt = try await Self.lastCommit(client, of: account.id)
         outcome.readers += answers.count
         for (_, answer) in answers {
-            let text = String(decoding: answer.body, as: UTF8.self)
+            let text = String(buffer: answer.body)
             if answer.status != 200 || !text.contains("\"generation\":2,") { outcome.failures += 1 }
             if text.contains("\"source\":\"refresh\"") { outcome.waited += 1 }
         }
@@ -126,6 +127,8 @@ struct HerdSuite: BenchSuite {
             "from the time that the commit's event says (whole milliseconds, rounded down) to the last byte at the "
                 + "reader; instances, Redis, provider and all readers share \(CPUs.count) cores",
         ]
+        let byRound = outcome.delays.map { NumberText.fixed(Samples($0).percentile(0.99), places: 1) }
+        report.notes.append("p99 by round, in ms: \(byRound.joined(separator: ", "))")
         if dropsPublish {
             report.notes.append(
                 "the limit is one fall-back interval (250 ms and a quarter of jitter) and the \(Int(Self.wakeUp)) ms "

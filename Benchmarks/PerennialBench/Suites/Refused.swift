@@ -2,6 +2,7 @@ import ArgumentParser
 import FoundationEssentials
 import PerennialTesting
 import MockProvider
+import NIOCore
 
 /// A thousand callers who say at once that the token of one generation was refused.
 struct RefusedCommand: AsyncParsableCommand {
@@ -44,7 +45,7 @@ struct RefusedSuite: BenchSuite {
                 refreshes.append(try await fleet.mock.totals().tokenRequests - before)
                 for (_, answer) in answers {
                     guard answer.status == 200,
-                        let decoded = try? JSONDecoder().decode(Answer.self, from: Data(answer.body)),
+                        let decoded = try? JSONDecoder().decode(Answer.self, from: Data(answer.body.readableBytesView)),
                         decoded.generation == 2
                     else {
                         failures += 1

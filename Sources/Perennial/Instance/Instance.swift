@@ -151,6 +151,6 @@ public struct Instance: Sendable {
 
     /// Whether changes of the fleet reach this instance.
     public var isSubscribed: Bool {
-        get async { await coordinator.deck.cache.isSubscribed }
+        coordinator.deck.cache.isSubscribed
     }
 }

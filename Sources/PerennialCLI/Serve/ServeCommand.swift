@@ -81,7 +81,7 @@ extension APIBackend {
             time: instance.time,
             readiness: {
                 let obstacle = instance.storeObstacle
-                let isSubscribed = await instance.isSubscribed
+                let isSubscribed = instance.isSubscribed
                 var checks = ["redis": obstacle ?? "ok"]
                 checks["changes"] = isSubscribed ? "ok" : "not subscribed: tokens are reread from Redis"
                 return ReadinessReport(

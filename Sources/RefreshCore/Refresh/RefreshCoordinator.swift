@@ -22,7 +22,7 @@ public actor RefreshCoordinator {
         case alreadyNewer = "already_newer"
     }
 
-    public let deck: FlightDeck
+    public nonisolated let deck: FlightDeck
     public let origin: InstanceID
     private let policies: any PolicySource
     private let configuration: Configuration
@@ -56,40 +56,59 @@ public actor RefreshCoordinator {
 
     /// Joins the flight of the account, or starts one, and waits for its end.
     ///
+    /// Callers wait outside the actor, so that hundreds who waited for one flight do not queue up for it once more.
+    ///
     /// - Parameter provider: the account's provider, as last seen: its policy rules this flight.
-    public func refresh(
+    public nonisolated func refresh(
         _ account: AccountID, provider: ProviderName, demand: RefreshDemand, ignoresBackoff: Bool = false
     ) async -> (result: RefreshResult, outcome: Outcome) {
-        while let flight = flights[account] {
-            let landing = await flight.task.value
-            // A flight with a lesser demand (the schedule's: nothing due) may end without what this caller wants.
-            if case .newer(let snapshot) = landing.result, case .newerThan(let generation) = demand,
-                snapshot.generation <= generation
-            {
-                continue
+        while true {
+            switch await board(account, provider: provider, demand: demand, ignoresBackoff: ignoresBackoff) {
+            case .answered(let result, let outcome): return (result, outcome)
+            case .launched(let task):
+                let landing = await task.value
+                switch landing.result {
+                case .refreshed, .failed: return (landing.result, .refreshed)
+                case .newer: return (landing.result, landing.hasWaited ? .joined : .alreadyNewer)
+                }
+            case .joined(let task):
+                let landing = await task.value
+                // A flight with a lesser demand (the schedule's: nothing due) may end without what this caller wants.
+                if case .newer(let snapshot) = landing.result, case .newerThan(let generation) = demand,
+                    snapshot.generation <= generation
+                {
+                    continue
+                }
+                return (landing.result, .joined)
             }
-            return (landing.result, .joined)
         }
+    }
+
+    private enum Boarding {
+        case answered(RefreshResult, Outcome)
+        case joined(Task<Landing, Never>)
+        case launched(Task<Landing, Never>)
+    }
+
+    private func board(
+        _ account: AccountID, provider: ProviderName, demand: RefreshDemand, ignoresBackoff: Bool
+    ) -> Boarding {
+        if let flight = flights[account] { return .joined(flight.task) }
         if case .newerThan(let generation) = demand,
             let known = deck.cache.trusted(account, now: deck.time.monotonic()), known.generation > generation
         {
-            return (.newer(known), .alreadyNewer)
+            return .answered(.newer(known), .alreadyNewer)
         }
         guard !isShuttingDown else {
-            return (.failed(RefreshFailure(.shuttingDown, "this instance is shutting down"), nil), .joined)
+            return .answered(.failed(RefreshFailure(.shuttingDown, "this instance is shutting down"), nil), .joined)
         }
         guard let policy = policies.policy(for: provider) else {
             let failure = RefreshFailure(
                 .unknownProvider, "provider \(provider) is not in this instance's configuration: add it under providers"
             )
-            return (.failed(failure, nil), .joined)
+            return .answered(.failed(failure, nil), .joined)
         }
-        let flight = launch(account, policy: policy, demand: demand, ignoresBackoff: ignoresBackoff)
-        let landing = await flight.value
-        switch landing.result {
-        case .refreshed, .failed: return (landing.result, .refreshed)
-        case .newer: return (landing.result, landing.hasWaited ? .joined : .alreadyNewer)
-        }
+        return .launched(launch(account, policy: policy, demand: demand, ignoresBackoff: ignoresBackoff))
     }
 
     /// Starts a flight that nobody waits for, unless one is under way.

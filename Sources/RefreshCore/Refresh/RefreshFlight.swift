@@ -77,8 +77,6 @@ struct RefreshFlight {
             case .exchange(let claim, let sendBy, let deadline):
                 step = machine.handle(await exchange(claim, sendBy: sendBy, deadline: deadline), now: now())
             case .commit(let request):
-                // The exchange is over: the provider is free for the next one while this answer is being stored.
-                releaseSlot()
                 step = machine.handle(await commit(request), now: now())
             case .settle(let request):
                 step = machine.handle(await settle(request), now: now())
@@ -121,7 +119,7 @@ struct RefreshFlight {
         }
     }
 
-    private func exchange(
+    private mutating func exchange(
         _ claim: RefreshClaim, sendBy: MonotonicTime, deadline: MonotonicTime
     ) async -> RefreshMachine.Event {
         deck.statistics.exchangeStarted(isRecovery: claim.isRecovery)
@@ -132,6 +130,8 @@ struct RefreshFlight {
                 metadata: ["account": "\(claim.account.id)", "generation": "\(claim.generation)"])
         }
         let result = await deck.endpoint.spend(claim, policy: machine.policy, sendBy: sendBy, deadline: deadline)
+        // The provider is free for the next exchange while this answer is written down and stored.
+        releaseSlot()
         switch result {
         case .unsent(let reason): return .unsent(reason)
         case .unanswered(let reason): return .unanswered(reason)

@@ -16,7 +16,7 @@ public final class ProactiveScheduler: Sendable {
         public var hold: Duration
 
         public init(
-            interval: Duration = .seconds(900), window: Duration = .seconds(300), maxConcurrent: Int = 64,
+            interval: Duration = .seconds(900), window: Duration = .seconds(300), maxConcurrent: Int = 128,
             blindSleep: Duration = .seconds(1), hold: Duration = .seconds(35)
         ) {
             self.interval = interval
@@ -260,8 +260,10 @@ struct Backlog {
     mutating func startable(_ policies: any PolicySource, limit: Int) -> [DueAccount] {
         var started: [DueAccount] = []
         for (provider, ids) in waiting where !ids.isEmpty {
-            let most = policies.policy(for: provider)?.maxConcurrentExchanges ?? 1
-            let room = min(most - (underWay[provider] ?? 0), limit - total)
+            // More refreshes than exchanges: while answers are being stored the next requests are under way. The
+            // limiter keeps the exchanges within their bound.
+            let exchanges = policies.policy(for: provider)?.maxConcurrentExchanges ?? 1
+            let room = min(2 * exchanges - (underWay[provider] ?? 0), limit - total)
             guard room > 0 else { continue }
             let batch = ids.prefix(room)
             waiting[provider] = Array(ids.dropFirst(batch.count))
