@@ -125,7 +125,7 @@ let package = Package(
                 argumentParser, logging, nioCore, nioPosix,
             ], path: "Benchmarks/PerennialBench", swiftSettings: settings),
         .testTarget(
-            name: "PerennialBenchTests", dependencies: ["PerennialBench", "PerennialTesting"],
+            name: "PerennialBenchTests", dependencies: ["PerennialBench", "PerennialTesting", nioCore],
             swiftSettings: settings),
         .testTarget(
             name: "PerennialCLITests",

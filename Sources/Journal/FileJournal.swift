@@ -16,6 +16,8 @@ public actor FileJournal: ResponseJournal {
     private var order: [AttemptID] = []
     private var queued: [(bytes: [UInt8], continuation: CheckedContinuation<JournalError?, Never>?)] = []
     private var isWriting = false
+    private var isFlushDue = false
+    private static let releaseDelay = Duration.milliseconds(10)
     private var failure: JournalError?
 
     init(file: sending JournalFile, entries: [JournalEntry], ring: KeyRing, logger: Logger) {
@@ -45,7 +47,13 @@ public actor FileJournal: ResponseJournal {
         guard live.removeValue(forKey: attempt) != nil else { return }
         if live.isEmpty { order.removeAll(keepingCapacity: true) }
         queued.append((JournalRecord.released(attempt).encoded, nil))
-        pump()
+        // Rides with the next entry, or goes by itself in a moment.
+        guard !isFlushDue else { return }
+        isFlushDue = true
+        Task {
+            try? await Task.sleep(for: Self.releaseDelay)
+            flushReleases()
+        }
     }
 
     public func pending() -> [JournalEntry] {
@@ -64,6 +72,11 @@ public actor FileJournal: ResponseJournal {
             queued.append((bytes, continuation))
             pump()
         }
+    }
+
+    private func flushReleases() {
+        isFlushDue = false
+        pump()
     }
 
     private func pump() {

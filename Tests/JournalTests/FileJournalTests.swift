@@ -107,7 +107,7 @@ struct FileJournalTests {
             try await journal.append(try entry(1))
             let bytes = try Data(contentsOf: URL(filePath: "\(path)/one.journal"))
             let text = String(decoding: bytes, as: UTF8.self)
-            #expect(bytes.count > 200)
+            #expect(bytes.count > 150)
             #expect(!text.contains("planted"))
             let mode = try FileManager.default.attributesOfItem(atPath: "\(path)/one.journal")[.posixPermissions]
             #expect(mode.map { "\($0)" } == "384")  // 0600

@@ -25,7 +25,7 @@ public struct RawTokenResponse: Sendable, Hashable {
     /// Whether it answers a re-send, and so may be what was issued before.
     public var isReplay: Bool
 
-    public struct Header: Sendable, Hashable, Codable {
+    public struct Header: Sendable, Hashable {
         public var name: String
         public var value: String
 

@@ -91,16 +91,31 @@ struct BacklogTests {
             DueAccount(account: try AccountID("bob"), provider: acme)
         )
         backlog.add(alice)
-        #expect(backlog.startable(policies, limit: 9) == [alice])
+        #expect(backlog.startable(policies, limit: 1) == [alice])
         backlog.add(bob)
         backlog.add(bob)
         backlog.add(alice)
-        #expect(backlog.startable(policies, limit: 9).isEmpty)
+        #expect(backlog.startable(policies, limit: 1).isEmpty)
         backlog.finished(alice, lookAgainAt: nil)
-        #expect(backlog.startable(policies, limit: 9) == [bob])
+        #expect(backlog.startable(policies, limit: 1) == [bob])
         backlog.finished(bob, lookAgainAt: nil)
-        #expect(backlog.startable(policies, limit: 9) == [alice])
+        #expect(backlog.startable(policies, limit: 1) == [alice])
         backlog.finished(alice, lookAgainAt: nil)
-        #expect(backlog.startable(policies, limit: 9).isEmpty)
+        #expect(backlog.startable(policies, limit: 1).isEmpty)
+    }
+
+    /// While answers are being stored the next exchanges are under way, but one provider does not take every place.
+    @Test("a provider runs twice as many refreshes as exchanges, within the limit over all")
+    func refreshesAhead() throws {
+        let policies = ModelPolicies(.test { $0.maxConcurrentExchanges = 3 })
+        var backlog = Backlog()
+        for number in 0..<20 {
+            backlog.add(DueAccount(account: try AccountID("account-\(number)"), provider: acme))
+        }
+        #expect(backlog.startable(policies, limit: 100).count == 6)
+        #expect(backlog.startable(policies, limit: 100).isEmpty)
+        var small = Backlog()
+        for number in 0..<20 { small.add(DueAccount(account: try AccountID("account-\(number)"), provider: acme)) }
+        #expect(small.startable(policies, limit: 4).count == 4)
     }
 }
