@@ -50,9 +50,10 @@ public actor FileJournal: ResponseJournal {
         // Rides with the next entry, or goes by itself in a moment.
         guard !isFlushDue else { return }
         isFlushDue = true
-        Task {
+        // Weak: a journal that is let go of meanwhile gives its lock free at once.
+        Task { [weak self] in
             try? await Task.sleep(for: Self.releaseDelay)
-            flushReleases()
+            await self?.flushReleases()
         }
     }
 
