@@ -7,7 +7,7 @@ import Testing
 struct CoordinatorTests {
     @Test("500 callers of one instance: one exchange, all answered")
     func oneInstance() async throws {
-        let fleet = try await Fleet(realTime())
+        let fleet = try await Fleet(realTime(), policies: .patient)
         let id = try await fleet.add("alice")
         let answered = Counter()
         await withDiscardingTaskGroup { group in
@@ -24,7 +24,7 @@ struct CoordinatorTests {
 
     @Test("three instances with 500 readers each: exactly one exchange, no failure")
     func threeInstances() async throws {
-        let fleet = try await Fleet(realTime(), instances: 3)
+        let fleet = try await Fleet(realTime(), instances: 3, policies: .patient)
         try await stampede(fleet)
         #expect(fleet.endpoint.uses.count == 1)
         #expect(fleet.instances.map { $0.statistics.snapshot().exchanges }.reduce(0, +) == 1)
@@ -32,7 +32,7 @@ struct CoordinatorTests {
 
     @Test("trap 2: the same with every publish dropped: one exchange, all answered with the new token by rereading")
     func publishesDropped() async throws {
-        let fleet = try await Fleet(realTime(), instances: 3, fallbackReread: .milliseconds(50))
+        let fleet = try await Fleet(realTime(), instances: 3, policies: .patient, fallbackReread: .milliseconds(50))
         await fleet.store.setPublishing(false)
         fleet.endpoint.hold()
         let readers = Task { try await stampede(fleet) }
@@ -80,7 +80,7 @@ struct CoordinatorTests {
 
     @Test("1,000 simultaneous \"generation g was refused\" on three instances: one refresh")
     func thousandRefusals() async throws {
-        let fleet = try await Fleet(realTime(), instances: 3)
+        let fleet = try await Fleet(realTime(), instances: 3, policies: .patient)
         let id = try await fleet.add("alice", remaining: .seconds(3000))
         for instance in fleet.instances { _ = try await instance.reader.token(TokenRequest(account: id)) }
         let good = Counter()
@@ -112,7 +112,7 @@ struct CoordinatorTests {
 
     @Test("trap 1: rotation after rotation by several instances, each with the newest refresh token only")
     func neverReplays() async throws {
-        let fleet = try await Fleet(realTime(), instances: 3)
+        let fleet = try await Fleet(realTime(), instances: 3, policies: .patient)
         let ids = try await [fleet.add("a"), fleet.add("b"), fleet.add("c")]
         await withDiscardingTaskGroup { group in
             for instance in fleet.instances {
@@ -154,7 +154,7 @@ struct CoordinatorTests {
 
     @Test("who joins a flight that found nothing due, but wants a newer generation, gets one")
     func joinsAnIdleFlight() async throws {
-        let fleet = try await Fleet(realTime())
+        let fleet = try await Fleet(realTime(), policies: .patient)
         let id = try await fleet.add("alice", remaining: .seconds(3000))
         await fleet.store.tamper(id) { $0.dueAt = $0.expiresAt }
         for _ in 0..<50 {

@@ -64,6 +64,18 @@ final class CapturedLog: Sendable {
 /// The machine's own clock, for tests whose numbers of tasks make manual time pointless.
 func realTime() -> FleetClock { FleetClock(initialWall: WallTime(milliseconds: 1_800_000_000_000)) }
 
+extension ModelPolicies {
+    /// For tests in real time: a busy machine may take seconds between BEGIN and the exchange, which the default
+    /// send-by deadline of 2 s rightly does not allow.
+    static var patient: ModelPolicies {
+        ModelPolicies(
+            .test {
+                $0.sendBy = .seconds(60)
+                $0.lockTTL = .seconds(120)
+            })
+    }
+}
+
 extension RefreshPolicy {
     static func test(_ rotation: RotationBehaviour = .singleUse, _ change: (inout RefreshPolicy) -> Void = { _ in })
         -> RefreshPolicy
