@@ -42,7 +42,8 @@ public struct AccountIntake: Sendable {
         if credentials.accessToken == nil, credentials.expiresAt != nil {
             throw Refusal(code: .invalid, description: "expires_at comes without access_token: give both or neither")
         }
-        var generator = SystemRandomNumberGenerator()
+        // Only spreads due times; the system's own generator is an empty type, which the thread sanitizer trips over.
+        var generator = SplitMix64(seed: .random(in: .min ... .max))
         // How long the token has lived is not known; from now on counts.
         let due = credentials.expiresAt.map {
             max(policy.dueTime(expiresAt: $0, obtainedAt: now, using: &generator), now)
