@@ -10,6 +10,19 @@
 enum PrivateFile {
     /// Writes a new file with mode 0600, on disk before it gets its name; one that is there already is left alone.
     static func create(_ path: String, contents: String) throws(StartError) {
+        // A link, unlike a rename, does not replace what another process was faster to write.
+        try draft(path, contents) { draft in link(draft, path) == 0 || errno == EEXIST }
+    }
+
+    /// Replaces a file; mode 0600.
+    static func replace(_ path: String, contents: String) throws(StartError) {
+        try draft(path, contents) { draft in rename(draft, path) == 0 }
+    }
+
+    /// Writes a draft beside the file and syncs it; `publish` gives it its name.
+    private static func draft(
+        _ path: String, _ contents: String, publish: (_ draft: String) -> Bool
+    ) throws(StartError) {
         let draft = "\(path).\(getpid())"
         unlink(draft)
         let descriptor = open(draft, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
@@ -18,21 +31,7 @@ enum PrivateFile {
         let bytes = Array(contents.utf8)
         let isWritten = write(descriptor, bytes, bytes.count) == bytes.count && fsync(descriptor) == 0
         close(descriptor)
-        guard isWritten else { throw failure(path) }
-        // A link, unlike a rename, does not replace what another process was faster to write.
-        guard link(draft, path) == 0 || errno == EEXIST else { throw failure(path) }
-    }
-
-    /// Replaces a file; mode 0600.
-    static func replace(_ path: String, contents: String) throws(StartError) {
-        let draft = "\(path).\(getpid())"
-        unlink(draft)
-        let descriptor = open(draft, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { throw failure(path) }
-        let bytes = Array(contents.utf8)
-        let isWritten = write(descriptor, bytes, bytes.count) == bytes.count && fsync(descriptor) == 0
-        close(descriptor)
-        guard isWritten, rename(draft, path) == 0 else { throw failure(path) }
+        guard isWritten, publish(draft) else { throw failure(path) }
     }
 
     private static func failure(_ path: String) -> StartError {
