@@ -47,10 +47,11 @@ let package = Package(
         .package(url: "https://github.com/swiftlang/swift-subprocess.git", from: "1.0.2"),
     ],
     targets: [
-        // The domain: no NIO, no C.
-        .target(name: "RefreshCore", dependencies: [logging], swiftSettings: settings),
+        // The domain: no C, and of NIO only its locks, which the thread sanitizer sees (unlike Synchronization.Mutex).
+        .target(name: "RefreshCore", dependencies: [logging, nioConcurrency], swiftSettings: settings),
         .target(name: "Sealing", dependencies: ["RefreshCore", crypto], swiftSettings: settings),
-        .target(name: "Journal", dependencies: ["RefreshCore", "Sealing", logging], swiftSettings: settings),
+        .target(
+            name: "Journal", dependencies: ["RefreshCore", "Sealing", logging], swiftSettings: settings),
 
         // The C libraries, each imported by one target only.
         .target(name: "CHiredis", linkerSettings: [.linkedLibrary("hiredis")]),
@@ -59,11 +60,11 @@ let package = Package(
             name: "RedisClient",
             dependencies: ["CHiredis", crypto, deque, lifecycle, logging, nioConcurrency, nioCore, nioPosix, nioSSL],
             swiftSettings: settings),
-        .target(name: "CurlClient", dependencies: ["CCurl"], swiftSettings: settings),
+        .target(name: "CurlClient", dependencies: ["CCurl", nioConcurrency], swiftSettings: settings),
 
         // The ports on Redis and on the providers.
         .target(
-            name: "RedisStore", dependencies: ["RedisClient", "RefreshCore", "Sealing"],
+            name: "RedisStore", dependencies: ["RedisClient", "RefreshCore", "Sealing", nioConcurrency],
             resources: [.embedInCode("Scripts")], swiftSettings: settings),
         .target(name: "ConfigurationFile", dependencies: [yams], swiftSettings: settings),
         .target(
@@ -77,8 +78,8 @@ let package = Package(
         .target(
             name: "PerennialAPI",
             dependencies: [
-                "RefreshCore", crypto, httpTypes, hummingbirdCore, lifecycle, logging, nioCore, nioHTTP, nioHTTPTypes,
-                nioPosix,
+                "RefreshCore", crypto, httpTypes, hummingbirdCore, lifecycle, logging, nioConcurrency, nioCore, nioHTTP,
+                nioHTTPTypes, nioPosix,
             ], swiftSettings: settings),
         .target(
             name: "Perennial",
@@ -88,22 +89,24 @@ let package = Package(
             ], swiftSettings: settings),
         .target(
             name: "MockProvider",
-            dependencies: [hummingbird, hummingbirdCore, nioCore, nioPosix, logging, crypto, httpTypes, lifecycle],
+            dependencies: [
+                hummingbird, hummingbirdCore, nioConcurrency, nioCore, nioPosix, logging, crypto, httpTypes, lifecycle,
+            ],
             swiftSettings: settings),
         .executableTarget(
             name: "PerennialCLI",
             dependencies: [
                 "ConfigurationFile", "CurlClient", "Journal", "MockProvider", "Perennial", "PerennialAPI",
                 "PerennialConfiguration", "Providers", "RedisClient", "RedisStore", "RefreshCore", "Sealing",
-                argumentParser, lifecycle, logging, unixSignals,
+                argumentParser, lifecycle, logging, nioConcurrency, unixSignals,
             ], swiftSettings: settings),
 
         // For tests and benchmarks.
         .target(
-            name: "PerennialTesting", dependencies: ["RefreshCore", logging],
+            name: "PerennialTesting", dependencies: ["RefreshCore", logging, nioConcurrency],
             swiftSettings: settings),
         .testTarget(
-            name: "RefreshCoreTests", dependencies: ["RefreshCore", "PerennialTesting", logging],
+            name: "RefreshCoreTests", dependencies: ["RefreshCore", "PerennialTesting", logging, nioConcurrency],
             swiftSettings: settings),
         .testTarget(
             name: "RedisClientTests",
@@ -122,10 +125,10 @@ let package = Package(
             name: "PerennialBench",
             dependencies: [
                 "CurlClient", "MockProvider", "PerennialTesting", "RedisClient", "RedisStore", "RefreshCore", "Sealing",
-                argumentParser, logging, nioCore, nioPosix,
+                argumentParser, logging, nioConcurrency, nioCore, nioPosix,
             ], path: "Benchmarks/PerennialBench", swiftSettings: settings),
         .testTarget(
-            name: "PerennialBenchTests", dependencies: ["PerennialBench", "PerennialTesting", nioCore],
+            name: "PerennialBenchTests", dependencies: ["PerennialBench", "PerennialTesting", nioConcurrency, nioCore],
             swiftSettings: settings),
         .testTarget(
             name: "PerennialCLITests",
@@ -140,12 +143,13 @@ let package = Package(
                 "RefreshCore", lifecycle,
                 logging,
             ], swiftSettings: settings),
-        .testTarget(name: "CurlClientTests", dependencies: ["CurlClient"], swiftSettings: settings),
+        .testTarget(name: "CurlClientTests", dependencies: ["CurlClient", nioConcurrency], swiftSettings: settings),
         .testTarget(
             name: "MockProviderTests", dependencies: ["MockProvider", nioCore, nioPosix, logging, lifecycle],
             swiftSettings: settings),
         .testTarget(
-            name: "ProvidersTests", dependencies: ["ConfigurationFile", "CurlClient", "Providers", "RefreshCore"],
+            name: "ProvidersTests",
+            dependencies: ["ConfigurationFile", "CurlClient", "Providers", "RefreshCore", nioConcurrency],
             swiftSettings: settings),
         .testTarget(
             name: "PerennialConfigurationTests",
@@ -153,7 +157,7 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(
             name: "PerennialAPITests",
-            dependencies: ["PerennialAPI", "RefreshCore", lifecycle, logging, nioCore, nioPosix],
+            dependencies: ["PerennialAPI", "RefreshCore", lifecycle, logging, nioConcurrency, nioCore, nioPosix],
             swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]

@@ -113,6 +113,7 @@ public actor FileJournal: ResponseJournal {
 /// The blocking side of the journal: one serial queue, so that a slow disk holds up no other work.
 private final class JournalDisk: Sendable {
     private let queue = DispatchQueue(label: "perennial.journal")
+    // Not NIOLockedValueBox, which takes Sendable values only.
     private let file: Mutex<JournalFile>
     /// A file larger than this is begun anew as soon as nothing in it is live.
     private static let resetSize = 1 << 20

@@ -28,6 +28,7 @@ public struct APIBackend: Sendable {
     public var version: String
     /// Called after this API has added, changed or removed an account, besides what the store announces.
     public var accountChanged: @Sendable (AccountChange) -> Void
+    let sharedReads = SharedReads()
 
     public init(
         reader: TokenReader, coordinator: RefreshCoordinator, directory: any AccountDirectory,
@@ -52,6 +53,7 @@ public struct APIBackend: Sendable {
     func noteChange(_ change: AccountChange) async {
         let deck = coordinator.deck
         if change.outcome == .removed { deck.cache.forget(change.account) } else { deck.cache.invalidate(change) }
+        sharedReads.detach(change.account)
         deck.hub.signal(change.account)
         accountChanged(change)
     }

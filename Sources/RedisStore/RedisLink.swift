@@ -1,25 +1,25 @@
+import NIOConcurrencyHelpers
 import RedisClient
 import RefreshCore
 import Sealing
-import Synchronization
 
 /// Keeps every part of the store from Redis until ``StoreMeta`` has found that this is the right store and the right
 /// key: nothing is written before that.
 public final class StoreGate: Sendable {
-    private let obstacle: Mutex<StoreError?>
+    private let obstacle: NIOLockedValueBox<StoreError?>
 
     /// - Parameter reason: what to tell whoever asks too early.
     public init(closedBecause reason: String = "Redis has not been reached yet") {
-        self.obstacle = Mutex(StoreError(.unavailable, reason))
+        self.obstacle = NIOLockedValueBox(StoreError(.unavailable, reason))
     }
 
-    public func open() { obstacle.withLock { $0 = nil } }
-    public func close(_ error: StoreError) { obstacle.withLock { $0 = error } }
+    public func open() { obstacle.withLockedValue { $0 = nil } }
+    public func close(_ error: StoreError) { obstacle.withLockedValue { $0 = error } }
     /// Why the store cannot be used; nil once it can.
-    public var reason: StoreError? { obstacle.withLock { $0 } }
+    public var reason: StoreError? { obstacle.withLockedValue { $0 } }
 
     func check() throws(StoreError) {
-        if let error = obstacle.withLock({ $0 }) { throw error }
+        if let error = obstacle.withLockedValue({ $0 }) { throw error }
     }
 }
 

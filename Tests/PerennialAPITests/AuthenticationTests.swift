@@ -1,6 +1,6 @@
 import Logging
+import NIOConcurrencyHelpers
 import RefreshCore
-import Synchronization
 import Testing
 
 @testable import PerennialAPI

@@ -1,4 +1,4 @@
-import Synchronization
+import NIOConcurrencyHelpers
 import RefreshCore
 import Testing
 
@@ -79,7 +79,7 @@ import Testing
             #expect(throttled.headers["retry-after"] == "7")
             house.endpoint.answer(.misconfigured("invalid_client"))
             #expect(try await client.send("GET", "/v1/accounts/cooling/token").status == 502)
-            house.journal.isBroken.withLock { $0 = true }
+            house.journal.isBroken.withLockedValue { $0 = true }
             let journal = try await client.send("GET", "/v1/accounts/cooling/token")
             #expect(journal.member("type") == "urn:perennial:problem:journal_unavailable")
             await house.backend.coordinator.shutDown()

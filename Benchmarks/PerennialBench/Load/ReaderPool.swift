@@ -1,7 +1,7 @@
 import Glibc
+import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
-import Synchronization
 
 /// Connections that stand before the signal, so that a herd arrives at once and not one connect after the other.
 ///
@@ -89,21 +89,21 @@ final class ReaderPool: Sendable {
 /// Gathers the answers of one signal.
 private final class Collector: Sendable {
     private let expected: Int
-    private let answers = Mutex<[(port: Int, answer: ReaderPool.Answer)]>([])
+    private let answers = NIOLockedValueBox<[(port: Int, answer: ReaderPool.Answer)]>([])
 
     init(expected: Int) {
         self.expected = expected
     }
 
     func add(_ port: Int, _ answer: ReaderPool.Answer) {
-        answers.withLock { $0.append((port, answer)) }
+        answers.withLockedValue { $0.append((port, answer)) }
     }
 
     func wait(timeout: Duration) async throws -> [(port: Int, answer: ReaderPool.Answer)] {
         let deadline = ContinuousClock.now + timeout
         while true {
-            let count = answers.withLock { $0.count }
-            if count == expected { return answers.withLock { $0 } }
+            let count = answers.withLockedValue { $0.count }
+            if count == expected { return answers.withLockedValue { $0 } }
             guard ContinuousClock.now < deadline else {
                 throw BenchError("\(expected - count) of \(expected) readers have no answer after \(timeout)")
             }

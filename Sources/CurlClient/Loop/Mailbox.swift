@@ -1,3 +1,5 @@
+import NIOConcurrencyHelpers
+
 /// How other threads talk to the loop's thread.
 final class Mailbox: Sendable {
     /// What arrived since the last look.
@@ -22,7 +24,7 @@ final class Mailbox: Sendable {
         var isEmpty: Bool { submissions.isEmpty && cancellations.isEmpty && phase == .open }
     }
 
-    private let state = Lock(State())
+    private let state = NIOLockedValueBox(State())
 
     /// Called under the lock, so that it never runs after ``close()``: by then what it wakes is gone.
     private let wake: @Sendable () -> Void
@@ -33,7 +35,7 @@ final class Mailbox: Sendable {
 
     /// False if the loop takes nothing more.
     func submit(_ transfer: Transfer) -> Bool {
-        state.withLock { state in
+        state.withLockedValue { state in
             guard state.phase == .open else { return false }
             state.submissions.append(transfer)
             wakeIfAsleep(&state)
@@ -42,7 +44,7 @@ final class Mailbox: Sendable {
     }
 
     func cancel(_ transfer: Transfer) {
-        state.withLock { state in
+        state.withLockedValue { state in
             guard state.phase == .open else { return }
             state.cancellations.append(transfer)
             wakeIfAsleep(&state)
@@ -52,7 +54,7 @@ final class Mailbox: Sendable {
     /// Returns when the loop has ended.
     func shutDown() async {
         await withCheckedContinuation { continuation in
-            let isClosed = state.withLock { state in
+            let isClosed = state.withLockedValue { state in
                 if state.phase == .closed { return true }
                 state.phase = .closing
                 state.onClosed.append(continuation)
@@ -73,7 +75,7 @@ final class Mailbox: Sendable {
     // MARK: The loop's side
 
     func take() -> Delivery {
-        state.withLock { state in
+        state.withLockedValue { state in
             state.isAsleep = false
             let delivery = Delivery(
                 submissions: state.submissions, cancellations: state.cancellations,
@@ -86,7 +88,7 @@ final class Mailbox: Sendable {
 
     /// True if there is nothing to do, so that the loop may sleep; from here on whatever arrives wakes it.
     func mayFallAsleep() -> Bool {
-        state.withLock { state in
+        state.withLockedValue { state in
             state.isAsleep = state.isEmpty
             return state.isAsleep
         }
@@ -94,7 +96,7 @@ final class Mailbox: Sendable {
 
     /// Nothing is accepted and nobody wakes the loop any more. Returns what came in the last moment.
     func close() -> [Transfer] {
-        state.withLock { state in
+        state.withLockedValue { state in
             state.phase = .closed
             state.isAsleep = false
             state.cancellations = []
@@ -104,7 +106,7 @@ final class Mailbox: Sendable {
     }
 
     func announceClosed() {
-        let waiters = state.withLock { state in
+        let waiters = state.withLockedValue { state in
             defer { state.onClosed = [] }
             return state.onClosed
         }

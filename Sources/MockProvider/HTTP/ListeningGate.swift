@@ -1,4 +1,4 @@
-import Synchronization
+import NIOConcurrencyHelpers
 
 /// Lets any number of tasks wait for the server to listen, and tells them if it never will.
 final class ListeningGate: Sendable {
@@ -17,11 +17,11 @@ final class ListeningGate: Sendable {
         var cancelled: Set<Int> = []
     }
 
-    private let state = Mutex(State())
+    private let state = NIOLockedValueBox(State())
 
     /// Takes the one start there is; false if it has been taken.
     func begin() -> Bool {
-        state.withLock { state in
+        state.withLockedValue { state in
             guard case .idle = state.phase else { return false }
             state.phase = .starting
             return true
@@ -37,7 +37,7 @@ final class ListeningGate: Sendable {
     }
 
     private func finish(_ phase: Phase, with result: Result<Int, any Error>) {
-        let waiters = state.withLock { state in
+        let waiters = state.withLockedValue { state in
             state.phase = phase
             defer { state.waiters.removeAll() }
             return state.waiters
@@ -48,19 +48,19 @@ final class ListeningGate: Sendable {
     }
 
     var port: Int? {
-        state.withLock { state in
+        state.withLockedValue { state in
             if case .listening(let port) = state.phase { port } else { nil }
         }
     }
 
     func wait() async throws -> Int {
-        let id = state.withLock { state in
+        let id = state.withLockedValue { state in
             state.lastWaiter += 1
             return state.lastWaiter
         }
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
-                let result: Result<Int, any Error>? = state.withLock { state in
+                let result: Result<Int, any Error>? = state.withLockedValue { state in
                     switch state.phase {
                     case .listening(let port): return .success(port)
                     case .ended(let error): return .failure(error)
@@ -73,7 +73,7 @@ final class ListeningGate: Sendable {
                 if let result { continuation.resume(with: result) }
             }
         } onCancel: {
-            let waiter = state.withLock { state in
+            let waiter = state.withLockedValue { state in
                 let waiter = state.waiters.removeValue(forKey: id)
                 if waiter == nil, case .idle = state.phase { state.cancelled.insert(id) }
                 if waiter == nil, case .starting = state.phase { state.cancelled.insert(id) }

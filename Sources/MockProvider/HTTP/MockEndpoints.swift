@@ -1,18 +1,18 @@
 import FoundationEssentials
 import HTTPTypes
 import HummingbirdCore
+import NIOConcurrencyHelpers
 import NIOCore
-import Synchronization
 
 /// Every path of the mock provider. Synchronous: a request is answered under one short lock, and only its delivery
 /// takes time.
 final class MockEndpoints: Sendable {
     private let tokenEndpoint: TokenEndpoint
-    private let state: Mutex<MockProviderState>
+    private let state: NIOLockedValueBox<MockProviderState>
 
     init(configuration: MockProviderConfiguration) {
         tokenEndpoint = TokenEndpoint(expiresInAsString: configuration.expiresInAsString)
-        state = Mutex(MockProviderState(configuration: configuration))
+        state = NIOLockedValueBox(MockProviderState(configuration: configuration))
     }
 
     /// The one place where the wall clock is read.
@@ -23,7 +23,7 @@ final class MockEndpoints: Sendable {
     /// Runs `body` with the provider's state to itself.
     func withState<Result: Sendable>(_ body: (inout MockProviderState, MockInstant) -> Result) -> Result {
         let now = Self.now()
-        return state.withLock { body(&$0, now) }
+        return state.withLockedValue { body(&$0, now) }
     }
 
     /// Whether a request's body is needed to answer it.

@@ -2,10 +2,10 @@ import HTTPTypes
 import Hummingbird
 import HummingbirdCore
 import Logging
+import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
 import ServiceLifecycle
-import Synchronization
 
 /// An identity provider with a protected resource, for demonstrations, tests and benchmarks. Never for real accounts.
 ///

@@ -1,6 +1,6 @@
 import Logging
+import NIOConcurrencyHelpers
 import RefreshCore
-import Synchronization
 
 /// The keys that are good right now. Looks at the key file at most once a second, so that a new key works and a
 /// revoked one stops working without a restart.
@@ -18,7 +18,7 @@ public final class CallerKeys: Sendable {
     private let file: CallerKeyFile?
     private let time: any TimeSource
     private let logger: Logger
-    private let state: Mutex<State>
+    private let state: NIOLockedValueBox<State>
 
     /// - Throws: ``CallerKeyFileError`` when the file cannot be used at start.
     public init(file: CallerKeyFile, time: any TimeSource, logger: Logger) throws(CallerKeyFileError) {
@@ -27,7 +27,7 @@ public final class CallerKeys: Sendable {
         self.logger = logger
         // The stamp first: a change between the two is seen at the next look.
         let stamp = DurableFile.stamp(file.path)
-        self.state = Mutex(State(keys: try file.load(), stamp: stamp, checkedAt: time.monotonic()))
+        self.state = NIOLockedValueBox(State(keys: try file.load(), stamp: stamp, checkedAt: time.monotonic()))
     }
 
     /// The key with that text. Every key is compared, whether or not one has matched.
@@ -35,7 +35,7 @@ public final class CallerKeys: Sendable {
         guard text.utf8.count <= Self.maximumLength else { return nil }
         let digest = KeyDigest(of: text)
         let now = time.monotonic()
-        return state.withLock { state in
+        return state.withLockedValue { state in
             if now - state.checkedAt >= Self.pace {
                 state.checkedAt = now
                 reload(&state)
@@ -47,7 +47,7 @@ public final class CallerKeys: Sendable {
     }
 
     /// How many keys there are.
-    public var count: Int { state.withLock { $0.keys.count } }
+    public var count: Int { state.withLockedValue { $0.keys.count } }
 
     private func reload(_ state: inout State) {
         guard let file else { return }

@@ -26,23 +26,30 @@ struct APIResponder: Sendable {
         let target = request.head.path ?? "/"
         let parts = target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
         let path = parts.first ?? ""
-        var response: Response
+        let rendered: RenderedResponse
         do {
-            let answer = try await perform(request, path: path, query: parts.count > 1 ? parts[1] : nil)
-            response = render(answer)
+            rendered = render(try await perform(request, path: path, query: parts.count > 1 ? parts[1] : nil))
         } catch {
-            response = render(error, path: path)
-        }
-        if response.status.kind != .successful, response.status != .notModified {
-            response.headers[.cacheControl] = "no-store"
+            rendered = render(error, path: path)
         }
         // Never the query nor a header: both can hold what nobody should read.
         logger.debug(
             "request",
             metadata: [
-                "method": "\(request.method.rawValue)", "path": "\(path)", "status": "\(response.status.code)",
+                "method": "\(request.method.rawValue)", "path": "\(path)", "status": "\(rendered.status.code)",
             ])
-        return response
+        return rendered.response
+    }
+
+    /// The answer to a plain `GET` of the account's token by a caller who may have it.
+    func sharedAnswer(_ account: AccountID) async -> SharedAnswer {
+        let rendered: RenderedResponse
+        do {
+            rendered = render(try await TokenRoutes(backend: backend).token(of: account))
+        } catch {
+            rendered = render(error, path: "/v1/accounts/\(account)/token")
+        }
+        return SharedAnswer(status: rendered.status.code, bytes: rendered.encoded)
     }
 
     private func perform(_ request: Request, path: Substring, query: Substring?) async throws(Problem) -> APIAnswer {
@@ -92,7 +99,7 @@ struct APIResponder: Sendable {
     }
 
     /// The order of the headers is that of the warm path.
-    private func render(_ answer: APIAnswer) -> Response {
+    private func render(_ answer: APIAnswer) -> RenderedResponse {
         var headers = HTTPFields()
         if answer.body != nil { headers[.contentType] = "application/json" }
         headers[.cacheControl] = answer.isSecret ? "no-store" : "no-cache"
@@ -100,17 +107,11 @@ struct APIResponder: Sendable {
         if let location = answer.location { headers[.location] = location }
         headers[.date] = HTTPDate.text(at: backend.time.wall())
         // A 304 or 204 has no body and says nothing of its length (RFC 9110 §8.6).
-        if answer.status == .noContent || answer.status == .notModified {
-            var response = Response(status: answer.status, headers: headers)
-            response.headers[.contentLength] = nil
-            return response
-        }
-        return Response(
-            status: answer.status, headers: headers,
-            body: ResponseBody(byteBuffer: ByteBuffer(bytes: answer.body ?? [])))
+        let hasBody = answer.status != .noContent && answer.status != .notModified
+        return RenderedResponse(status: answer.status, headers: headers, body: hasBody ? answer.body ?? [] : nil)
     }
 
-    private func render(_ problem: Problem, path: Substring) -> Response {
+    private func render(_ problem: Problem, path: Substring) -> RenderedResponse {
         let now = backend.time.wall()
         var headers = HTTPFields()
         headers[.contentType] = "application/problem+json"
@@ -122,9 +123,10 @@ struct APIResponder: Sendable {
         if let generation = problem.generation, problem.code == .preconditionFailed {
             headers[.eTag] = EntityTag(generation).description
         }
-        return Response(
+        headers[.cacheControl] = "no-store"
+        return RenderedResponse(
             status: HTTPResponse.Status(code: problem.status), headers: headers,
-            body: ResponseBody(byteBuffer: ByteBuffer(bytes: problem.body(instance: String(path)))))
+            body: problem.body(instance: String(path)))
     }
 }
 

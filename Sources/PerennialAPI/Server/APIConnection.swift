@@ -27,12 +27,10 @@ struct APIConnection: ServerChildChannel {
             // Before the codec into shared HTTP types: those cost as much as the whole warm answer.
             let codec = try pipeline.handler(type: HTTP1ToHTTPServerCodec.self)
             let outlet = RawOutlet()
-            let warm = WarmRead(
-                backend: responder.backend, gatekeeper: responder.gatekeeper, isLocalSocket: responder.isLocalSocket,
-                logger: responder.logger)
             try pipeline.addHandler(outlet, position: .first)
             try pipeline.addHandler(
-                ConnectionHandler(warm: warm, outlet: outlet, idleTimeout: idleTimeout), position: .before(codec))
+                ConnectionHandler(warm: WarmRead(responder: responder), outlet: outlet, idleTimeout: idleTimeout),
+                position: .before(codec))
             return value
         }
     }

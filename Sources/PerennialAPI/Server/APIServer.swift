@@ -1,10 +1,10 @@
 import HummingbirdCore
 import Logging
+import NIOConcurrencyHelpers
 import NIOCore
 import NIOPosix
 import RefreshCore
 import ServiceLifecycle
-import Synchronization
 
 /// A listener that could not be opened, or that stopped by itself.
 public struct ListenError: Error, Sendable, CustomStringConvertible {
@@ -50,7 +50,7 @@ public final class APIServer: Service {
     private let configuration: Configuration
     private let eventLoopGroup: any EventLoopGroup
     private let logger: Logger
-    private let state = Mutex(State())
+    private let state = NIOLockedValueBox(State())
 
     /// - Parameter keys: nil when no caller keys are configured: whoever can connect is trusted, so every listener
     ///   has to be on the loopback, which the caller of this initializer makes sure of.
@@ -70,7 +70,7 @@ public final class APIServer: Service {
     /// - Throws: what ``run()`` has thrown, or ``ListenError`` when it ended before that.
     public func boundAddresses() async throws -> [ListenAddress] {
         try await withCheckedThrowingContinuation { continuation in
-            let result: Result<[ListenAddress], any Error>? = state.withLock { state in
+            let result: Result<[ListenAddress], any Error>? = state.withLockedValue { state in
                 if let failure = state.failure { return .failure(failure) }
                 if let all = complete(state) { return .success(all) }
                 state.waiters.append(continuation)
@@ -84,7 +84,7 @@ public final class APIServer: Service {
     ///
     /// - Throws: ``ListenError`` when an address cannot be had or a listener stops by itself.
     public func run() async throws {
-        defer { state.withLock { $0.sockets }.forEach { $0.remove() } }
+        defer { state.withLockedValue { $0.sockets }.forEach { $0.remove() } }
         do {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for (index, address) in configuration.listen.enumerated() {
@@ -144,7 +144,7 @@ public final class APIServer: Service {
                 return
             }
         }
-        let (waiters, all) = state.withLock { state in
+        let (waiters, all) = state.withLockedValue { state in
             state.bound[index] = bound
             if let socket { state.sockets.append(socket) }
             guard let all = complete(state) else {
@@ -162,7 +162,7 @@ public final class APIServer: Service {
     }
 
     private func fail(_ error: any Error) {
-        let waiters = state.withLock { state in
+        let waiters = state.withLockedValue { state in
             state.failure = error
             defer { state.waiters = [] }
             return state.waiters

@@ -4,8 +4,9 @@ import RefreshCore
 
 /// Stands between the HTTP decoder and Hummingbird on every connection.
 ///
-/// It answers warm token reads itself, as long as nothing before them on the connection is still being answered, and
-/// hands everything else on untouched, in order. It also looks after the connection: idle ones are closed, a caller
+/// It answers plain token reads itself, as long as nothing before them on the connection is still being answered, and
+/// hands everything else on untouched, in order. While such a read waits for its token, what comes behind it on the
+/// connection is held back. It also looks after the connection: idle ones are closed, a caller
 /// that sends faster than it reads is not read from, and `Connection: close` is honoured with a lingering close.
 final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
     typealias InboundIn = HTTPServerRequestPart
@@ -18,14 +19,19 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     private enum Request {
         case none
-        /// Answered already; its end is still to come.
-        case warm
+        /// Answered already or waiting for its token; its end is still to come.
+        case ownRead
         case handedOn
     }
 
     private var warm: WarmRead
     private let outlet: RawOutlet
     private let idleTimeout: TimeAmount
+    private var context: ChannelHandlerContext?
+    /// The path of the read that waits for its token.
+    private var awaited: String?
+    private var heldParts: [HTTPServerRequestPart] = []
+    private var heldEvents: [Any] = []
     private var reading = Request.none
     /// Requests that Hummingbird has and has not answered.
     private var inFlight = 0
@@ -45,11 +51,13 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
         scheduleIdleCheck(context)
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
         idleCheck?.cancel()
+        self.context = nil
     }
 
     func channelInactive(context: ChannelHandlerContext) {
@@ -62,32 +70,70 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         isActive = true
-        switch unwrapInboundIn(data) {
+        read(unwrapInboundIn(data), context)
+    }
+
+    private func read(_ part: HTTPServerRequestPart, _ context: ChannelHandlerContext) {
+        // Behind a read that waits; its own end is none of that.
+        if awaited != nil, reading != .ownRead { return heldParts.append(part) }
+        switch part {
         case .head(let head):
             // What follows a request that asked for the end of the connection is not read any more.
             guard !isClosing, !isLastRequest else { return }
-            // Only over a connection that takes what it is given: Hummingbird's way waits, this one cannot.
-            if inFlight == 0, head.isKeepAlive, context.channel.isWritable, let response = warm.answer(head) {
-                outlet.write(response)
-                needsFlush = true
-                reading = .warm
+            if answersItself(head, context) {
+                reading = .ownRead
                 return
             }
             isLastRequest = !head.isKeepAlive
             inFlight += 1
             reading = .handedOn
-            handOn(data, context)
+            handOn(part, context)
         case .body:
-            if reading == .handedOn, !isClosing { handOn(data, context) }
+            if reading == .handedOn, !isClosing { handOn(part, context) }
         case .end:
-            if reading == .handedOn, !isClosing { handOn(data, context) }
+            if reading == .handedOn, !isClosing { handOn(part, context) }
             reading = .none
         }
     }
 
-    private func handOn(_ data: NIOAny, _ context: ChannelHandlerContext) {
+    private func answersItself(_ head: HTTPRequestHead, _ context: ChannelHandlerContext) -> Bool {
+        // Only over a connection that takes what it is given: Hummingbird's way waits, this one cannot.
+        guard inFlight == 0, head.isKeepAlive, context.channel.isWritable else { return false }
+        switch warm.answer(head) {
+        case .answered(let response):
+            outlet.write(response)
+            needsFlush = true
+            return true
+        case .waits(let account):
+            awaited = head.uri
+            warm.join(account, self, on: context.eventLoop)
+            return true
+        case .declined: return false
+        }
+    }
+
+    /// Sends the answer to the read that waits and goes on with what came behind it.
+    func deliver(_ answer: SharedAnswer) {
+        guard let context, let path = awaited else { return }
+        awaited = nil
+        isActive = true
+        warm.log(path, status: answer.status)
+        outlet.write(answer.bytes)
+        needsFlush = true
+        let parts = heldParts
+        heldParts = []
+        for part in parts { read(part, context) }
+        channelReadComplete(context: context)
+        guard awaited == nil else { return }
+        let events = heldEvents
+        heldEvents = []
+        for event in events { userInboundEventTriggered(context: context, event: event) }
+        resumeReading(context)
+    }
+
+    private func handOn(_ part: HTTPServerRequestPart, _ context: ChannelHandlerContext) {
         hasHandedOn = true
-        context.fireChannelRead(data)
+        context.fireChannelRead(wrapInboundOut(part))
     }
 
     func channelReadComplete(context: ChannelHandlerContext) {
@@ -102,6 +148,7 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
         flushWarm()
+        guard awaited == nil else { return heldEvents.append(event) }
         guard case ChannelEvent.inputClosed = event else { return context.fireUserInboundEventTriggered(event) }
         // Hummingbird closes an idle connection on this: not before the warm responses are out.
         let promise = context.eventLoop.makePromise(of: Void.self)
@@ -114,7 +161,7 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        guard let error = error as? HTTPParserError, inFlight == 0, !isClosing else {
+        guard let error = error as? HTTPParserError, inFlight == 0, awaited == nil, !isClosing else {
             return context.fireErrorCaught(error)
         }
         var problem = Problem(.malformedRequest, "this is not HTTP/1.1 as RFC 9112 has it")
@@ -177,22 +224,25 @@ final class ConnectionHandler: ChannelDuplexHandler, RemovableChannelHandler {
     // MARK: Back-pressure and idleness
 
     func read(context: ChannelHandlerContext) {
-        if context.channel.isWritable || isClosing { context.read() } else { holdsRead = true }
+        if isClosing || (awaited == nil && context.channel.isWritable) { context.read() } else { holdsRead = true }
     }
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
-        if holdsRead, context.channel.isWritable {
-            holdsRead = false
-            context.read()
-        }
+        resumeReading(context)
         context.fireChannelWritabilityChanged()
+    }
+
+    private func resumeReading(_ context: ChannelHandlerContext) {
+        guard holdsRead, awaited == nil, context.channel.isWritable else { return }
+        holdsRead = false
+        context.read()
     }
 
     /// Looks at the connection now and then instead of setting a timer anew with every request.
     private func scheduleIdleCheck(_ context: ChannelHandlerContext) {
         idleCheck = context.eventLoop.assumeIsolated().scheduleTask(in: idleTimeout) { [self] in
             // A request that has been received whole may wait for its refresh as long as that takes.
-            let mayWait = inFlight > 0 && reading != .handedOn && context.channel.isWritable
+            let mayWait = (inFlight > 0 || awaited != nil) && reading != .handedOn && context.channel.isWritable
             if isActive || mayWait {
                 isActive = false
                 scheduleIdleCheck(context)

@@ -21,21 +21,33 @@ struct TokenRoutes: Sendable {
             refused = max(refused ?? header, header)
         }
         let condition = try api.ifNoneMatch()
-        let answer: TokenAnswer
-        do {
-            answer = try await backend.reader.token(
-                TokenRequest(
-                    account: id, minimumTTL: minimum.map { .seconds($0) }, refused: refused.map { Generation($0) }))
-        } catch {
-            throw Problem(error, account: id)
-        }
+        let answer = try await read(
+            TokenRequest(
+                account: id, minimumTTL: minimum.map { .seconds($0) }, refused: refused.map { Generation($0) }))
         let tag = EntityTag(answer.snapshot.generation)
         if let condition, condition.matchesWeakly(answer.snapshot.generation) {
             return APIAnswer(status: .notModified, etag: tag, isSecret: true)
         }
+        return document(answer)
+    }
+
+    /// A plain read: no condition, no demand on the token.
+    func token(of id: AccountID) async throws(Problem) -> APIAnswer {
+        document(try await read(TokenRequest(account: id)))
+    }
+
+    private func read(_ request: TokenRequest) async throws(Problem) -> TokenAnswer {
+        do {
+            return try await backend.reader.token(request)
+        } catch {
+            throw Problem(error, account: request.account)
+        }
+    }
+
+    private func document(_ answer: TokenAnswer) -> APIAnswer {
         var writer = JSONWriter(capacity: 2048)
         TokenDocument.write(answer, now: backend.time.wall(), to: &writer)
-        return APIAnswer(body: writer.bytes, etag: tag, isSecret: true)
+        return APIAnswer(body: writer.bytes, etag: EntityTag(answer.snapshot.generation), isSecret: true)
     }
 
     func refresh(_ api: APIRequest) async throws(Problem) -> APIAnswer {

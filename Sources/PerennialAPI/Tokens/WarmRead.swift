@@ -3,45 +3,60 @@ import NIOCore
 import NIOHTTP1
 import RefreshCore
 
-/// Answers `GET /v1/accounts/{id}/token` from memory, without a suspension: the read that happens thousands of times
-/// a second. Whatever it cannot answer at once with 200 takes the ordinary way, which explains why.
+/// Answers a plain `GET /v1/accounts/{id}/token` from memory, without a suspension: the read that happens thousands of
+/// times a second. Where memory has no fresh token it joins the ``SharedReads``; a request that asks for more, or may
+/// not ask, takes the ordinary way, which explains why.
 ///
 /// One per connection; keeps its buffers.
 struct WarmRead {
     private static let prefix = Array("/v1/accounts/".utf8)
     private static let suffix = Array("/token".utf8)
 
-    private let backend: APIBackend
-    private let gatekeeper: Gatekeeper
-    private let isLocalSocket: Bool
-    private let logger: Logger
+    enum Outcome {
+        /// The whole response.
+        case answered(ByteBuffer)
+        /// Whoever asks may have the account's token, once there is one.
+        case waits(AccountID)
+        /// Not a plain read, or not of somebody who may.
+        case declined
+    }
+
+    private let responder: APIResponder
     private var json = JSONWriter(capacity: 1024)
     private var head: [UInt8] = []
     private var date: (seconds: Int64, text: [UInt8]) = (.min, [])
     private var response = ByteBuffer()
 
-    init(backend: APIBackend, gatekeeper: Gatekeeper, isLocalSocket: Bool, logger: Logger) {
-        self.backend = backend
-        self.gatekeeper = gatekeeper
-        self.isLocalSocket = isLocalSocket
-        self.logger = logger
+    init(responder: APIResponder) {
+        self.responder = responder
     }
 
-    /// The whole response, or nil when the request has to take the ordinary way.
-    mutating func answer(_ request: HTTPRequestHead) -> ByteBuffer? {
+    mutating func answer(_ request: HTTPRequestHead) -> Outcome {
         guard request.method == .GET, request.version == .http1_1, let id = Self.account(in: request.uri),
-            let evidence = evidence(in: request.headers), (try? gatekeeper.admit(evidence, needing: .read)) != nil,
-            let answer = backend.reader.warm(id)
-        else { return nil }
-        let now = backend.time.wall()
+            let evidence = evidence(in: request.headers),
+            (try? responder.gatekeeper.admit(evidence, needing: .read)) != nil
+        else { return .declined }
+        guard let answer = responder.backend.reader.warm(id) else { return .waits(id) }
+        let now = responder.backend.time.wall()
         json.reset()
         TokenDocument.write(answer, now: now, to: &json)
         writeHead(generation: answer.snapshot.generation, now: now)
         response.clear(minimumCapacity: head.count + json.bytes.count)
         response.writeBytes(head)
         response.writeBytes(json.bytes)
-        logger.debug("request", metadata: ["method": "GET", "path": "\(request.uri)", "status": "200"])
-        return response
+        log(request.uri, status: 200)
+        return .answered(response)
+    }
+
+    /// Has the handler called with the answer, on its event loop, when there is one.
+    func join(_ account: AccountID, _ handler: ConnectionHandler, on loop: any EventLoop) {
+        responder.backend.sharedReads.join(account, NIOLoopBound(handler, eventLoop: loop), on: loop) { [responder] in
+            await responder.sharedAnswer(account)
+        }
+    }
+
+    func log(_ path: String, status: Int) {
+        responder.logger.debug("request", metadata: ["method": "GET", "path": "\(path)", "status": "\(status)"])
     }
 
     /// The same headers in the same order as ``APIResponder`` sends.
@@ -80,7 +95,7 @@ struct WarmRead {
 
     /// What the headers say of the caller; nil when one of them asks for more than the warm path can do.
     private func evidence(in headers: HTTPHeaders) -> CallerEvidence? {
-        var evidence = CallerEvidence(isLocalSocket: isLocalSocket)
+        var evidence = CallerEvidence(isLocalSocket: responder.isLocalSocket)
         for (name, value) in headers {
             let utf8 = name.utf8
             switch utf8.count {

@@ -1,4 +1,4 @@
-import Synchronization
+import NIOConcurrencyHelpers
 
 /// Shows on standard error how a demo goes: redrawn in place on a terminal, a line from time to time elsewhere.
 final class DemoDisplay: Sendable {
@@ -14,7 +14,7 @@ final class DemoDisplay: Sendable {
 
     private let isLive: Bool
     private let hasColour: Bool
-    private let state = Mutex(State())
+    private let state = NIOLockedValueBox(State())
 
     init(isLive: Bool, hasColour: Bool) {
         self.isLive = isLive
@@ -23,7 +23,7 @@ final class DemoDisplay: Sendable {
 
     /// Something that stays on the screen: a step of the preparations, or an event.
     func say(_ line: String) {
-        state.withLock { state in
+        state.withLockedValue { state in
             erase(&state)
             Terminal.standardError(line)
         }
@@ -35,7 +35,7 @@ final class DemoDisplay: Sendable {
     }
 
     func show(_ scene: @autoclosure () -> DemoScene) {
-        state.withLock { state in
+        state.withLockedValue { state in
             if isLive {
                 let lines = DemoScreen.lines(scene(), width: Console.width(2), hasColour: hasColour)
                 // One write: half a screen would flicker. The cursor is hidden while it moves.
@@ -56,7 +56,7 @@ final class DemoDisplay: Sendable {
 
     /// Leaves what is drawn on the screen; what is said next goes below it.
     func settle() {
-        state.withLock { $0.drawn = 0 }
+        state.withLockedValue { $0.drawn = 0 }
     }
 
     private func erase(_ state: inout State) {

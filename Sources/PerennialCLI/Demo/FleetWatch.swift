@@ -1,5 +1,5 @@
 import CurlClient
-import Synchronization
+import NIOConcurrencyHelpers
 
 /// Follows the instances: who leads, how many refreshes each has made, and whether one has ended unasked.
 final class FleetWatch: Sendable {
@@ -18,7 +18,7 @@ final class FleetWatch: Sendable {
 
     let instances: [DemoInstance]
     private let client: CurlClient
-    private let state = Mutex(State())
+    private let state = NIOLockedValueBox(State())
 
     init(_ instances: [DemoInstance], client: CurlClient) {
         self.instances = instances
@@ -44,11 +44,11 @@ final class FleetWatch: Sendable {
     func poll() async {
         for instance in instances {
             guard let ending = instance.process.ending else { continue }
-            state.withLock { state in
+            state.withLockedValue { state in
                 if !state.killed.contains(instance.number) { state.ended[instance.number] = ending }
             }
         }
-        let living = state.withLock { state in
+        let living = state.withLockedValue { state in
             instances.filter { !state.killed.contains($0.number) && state.ended[$0.number] == nil }
         }
         let views = await withTaskGroup(of: (Int, FleetView.Instance?).self) { group in
@@ -63,7 +63,7 @@ final class FleetWatch: Sendable {
             }
             return await group.reduce(into: [:]) { $0[$1.0] = $1.1 }
         }
-        state.withLock { state in
+        state.withLockedValue { state in
             for (number, view) in views { state.refreshes[number] = max(view.refreshes, state.refreshes[number] ?? 0) }
             // Killed while its answer was on the way: what it said does not count any more.
             state.claiming = views.filter { $0.value.leader && !state.killed.contains($0.key) }.keys.sorted()
@@ -73,7 +73,7 @@ final class FleetWatch: Sendable {
 
     /// The living instance that leads, as far as is known.
     var leader: DemoInstance? {
-        let number = state.withLock { state in
+        let number = state.withLockedValue { state in
             state.history.leader.flatMap { state.claiming.contains($0) ? $0 : nil }
         }
         return instances.first { $0.number == number }
@@ -81,29 +81,31 @@ final class FleetWatch: Sendable {
 
     /// SIGKILL.
     func kill(_ instance: DemoInstance) {
-        state.withLock { state in
+        state.withLockedValue { state in
             state.killed.insert(instance.number)
             state.claiming.removeAll { $0 == instance.number }
         }
         instance.process.signal(9)
     }
 
-    var killed: Set<Int> { state.withLock { $0.killed } }
-    var leaderChanges: Int { state.withLock { $0.history.changes } }
+    var killed: Set<Int> { state.withLockedValue { $0.killed } }
+    var leaderChanges: Int { state.withLockedValue { $0.history.changes } }
 
     /// Those that ended though nobody told them to.
     var incidents: [String] {
-        state.withLock { $0.ended }.sorted { $0.key < $1.key }.map { "instance \($0.key) ended by itself: \($0.value)" }
+        state.withLockedValue { $0.ended }.sorted { $0.key < $1.key }.map {
+            "instance \($0.key) ended by itself: \($0.value)"
+        }
     }
 
     var event: String {
-        get { state.withLock { $0.event } }
-        set { state.withLock { $0.event = newValue } }
+        get { state.withLockedValue { $0.event } }
+        set { state.withLockedValue { $0.event = newValue } }
     }
 
     /// The instances as they are shown.
     var scene: [DemoScene.Instance] {
-        let state = state.withLock { $0 }
+        let state = state.withLockedValue { $0 }
         return instances.map { instance in
             let number = instance.number
             let shown: DemoScene.Instance.State =

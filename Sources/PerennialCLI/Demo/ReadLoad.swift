@@ -1,5 +1,5 @@
 import CurlClient
-import Synchronization
+import NIOConcurrencyHelpers
 
 #if canImport(FoundationEssentials)
     import FoundationEssentials
@@ -29,7 +29,7 @@ final class ReadLoad: Sendable {
     private let instances: [String]
     private let resource: String
     private let rate: Int
-    private let state: Mutex<State>
+    private let state: NIOLockedValueBox<State>
 
     init(client: CurlClient, accounts: [String], instances: [String], resource: String, rate: Int) {
         self.client = client
@@ -37,22 +37,22 @@ final class ReadLoad: Sendable {
         self.instances = instances
         self.resource = resource
         self.rate = rate
-        state = Mutex(State(rotation: InstanceRotation(count: instances.count)))
+        state = NIOLockedValueBox(State(rotation: InstanceRotation(count: instances.count)))
     }
 
-    var tally: ReadTally { state.withLock { $0.tally } }
+    var tally: ReadTally { state.withLockedValue { $0.tally } }
 
     /// Reads that were not even begun because too many were under way: then the load was less than planned.
-    var skipped: Int { state.withLock { $0.skipped } }
+    var skipped: Int { state.withLockedValue { $0.skipped } }
 
     /// From now on a read may wait for a refresh.
     func endSteadyState() {
-        state.withLock { $0.isSteady = false }
+        state.withLockedValue { $0.isSteady = false }
     }
 
     /// No new reads; ``run()`` returns when those under way have ended.
     func stop() {
-        state.withLock { $0.isStopped = true }
+        state.withLockedValue { $0.isStopped = true }
     }
 
     /// Reads until it is stopped or cancelled.
@@ -60,13 +60,13 @@ final class ReadLoad: Sendable {
         let start = ContinuousClock.now
         var begun = 0
         await withDiscardingTaskGroup { group in
-            while !Task.isCancelled, !state.withLock({ $0.isStopped }) {
+            while !Task.isCancelled, !state.withLockedValue({ $0.isStopped }) {
                 // What is due by the clock, so that a late wake-up does not lower the rate.
                 let due = Int((ContinuousClock.now - start) / Duration.seconds(1) * Double(rate))
                 while begun < due {
                     let read = begun
                     begun += 1
-                    let hasRoom = state.withLock { state in
+                    let hasRoom = state.withLockedValue { state in
                         guard state.underWay < Self.limit else {
                             state.skipped += 1
                             return false
@@ -77,7 +77,7 @@ final class ReadLoad: Sendable {
                     guard hasRoom else { continue }
                     group.addTask {
                         await self.read(read)
-                        self.state.withLock { $0.underWay -= 1 }
+                        self.state.withLockedValue { $0.underWay -= 1 }
                     }
                 }
                 try? await Task.sleep(for: .milliseconds(5))
@@ -89,7 +89,7 @@ final class ReadLoad: Sendable {
         // Each account through each instance in turn.
         let account = (number / instances.count) % accounts.count
         let start = ContinuousClock.now
-        let (order, isSteady) = state.withLock { ($0.rotation.order(for: number, now: start), $0.isSteady) }
+        let (order, isSteady) = state.withLockedValue { ($0.rotation.order(for: number, now: start), $0.isSteady) }
         var reason = ""
         for (attempt, instance) in order.enumerated() {
             let request = CurlRequest(
@@ -99,7 +99,7 @@ final class ReadLoad: Sendable {
                 let response = try await client.execute(request)
                 if response.status == 200, let reading = TokenReading(response.body) {
                     let now = Date().timeIntervalSince1970
-                    state.withLock {
+                    state.withLockedValue {
                         $0.tally.record(
                             .served(reading), account: account, attempts: attempt + 1,
                             latency: ContinuousClock.now - start, isSteady: isSteady, now: now)
@@ -115,12 +115,12 @@ final class ReadLoad: Sendable {
                 if error.code == .cancelled || error.code == .shutDown { return }
                 reason = "\(error.code)"
                 if error.code == .connect {
-                    state.withLock { $0.rotation.markDown(instance, now: ContinuousClock.now) }
+                    state.withLockedValue { $0.rotation.markDown(instance, now: ContinuousClock.now) }
                 }
             }
         }
         let last = reason
-        state.withLock {
+        state.withLockedValue {
             $0.tally.record(
                 .failed(reason: last), account: account, attempts: order.count, latency: ContinuousClock.now - start,
                 isSteady: isSteady, now: 0)
@@ -133,7 +133,7 @@ final class ReadLoad: Sendable {
         // That the provider could not be reached says nothing about the token.
         guard let response = try? await client.execute(request) else { return }
         let now = Date().timeIntervalSince1970
-        state.withLock {
+        state.withLockedValue {
             $0.tally.recordUse(
                 of: reading, account: account, accepted: response.status == 200,
                 wasExpired: reading.isExpired(at: arrival), now: now)

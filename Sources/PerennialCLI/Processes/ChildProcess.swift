@@ -1,4 +1,4 @@
-import Synchronization
+import NIOConcurrencyHelpers
 
 #if canImport(Glibc)
     import Glibc
@@ -63,7 +63,7 @@ final class ChildProcess: Sendable {
     let pid: pid_t
     private let guardian: ProcessGuard?
     /// Nil while it runs, or has not been reaped. Also keeps signals from reaching a pid that is somebody else's by now.
-    private let endingIfReaped = Mutex<ProcessEnding?>(nil)
+    private let endingIfReaped = NIOLockedValueBox<ProcessEnding?>(nil)
 
     /// - Parameter guardian: kills the child should this process die without having stopped it.
     /// - Throws: ``ProcessError``.
@@ -75,7 +75,7 @@ final class ChildProcess: Sendable {
 
     /// How it ended; nil while it runs. Reaps it.
     var ending: ProcessEnding? {
-        endingIfReaped.withLock { ending in
+        endingIfReaped.withLockedValue { ending in
             reap(&ending)
             return ending
         }
@@ -85,7 +85,7 @@ final class ChildProcess: Sendable {
 
     /// Sends a signal, unless the child has ended.
     func signal(_ number: Int32) {
-        endingIfReaped.withLock { ending in
+        endingIfReaped.withLockedValue { ending in
             reap(&ending)
             if ending == nil { _ = kill(pid, number) }
         }

@@ -1,4 +1,4 @@
-import Synchronization
+import NIOConcurrencyHelpers
 
 #if canImport(Glibc)
     import Glibc
@@ -34,7 +34,7 @@ final class ProcessGuard: Sendable {
 
     private let pid: pid_t
     /// Nil once dismissed.
-    private let writingEnd: Mutex<Int32?>
+    private let writingEnd: NIOLockedValueBox<Int32?>
 
     /// - Parameter directory: removed as well, if not nil. Without line breaks in its path.
     /// - Throws: ``ProcessError``.
@@ -52,7 +52,7 @@ final class ProcessGuard: Sendable {
             close(ends[1])
             throw error
         }
-        writingEnd = Mutex(ends[1])
+        writingEnd = NIOLockedValueBox(ends[1])
         if let directory { tell("directory \(directory)") }
     }
 
@@ -73,7 +73,7 @@ final class ProcessGuard: Sendable {
 
     /// Breaks the pipe, as the end of this process would. Returns when the shell has done its work.
     func abandon() {
-        let end = writingEnd.withLock { end in
+        let end = writingEnd.withLockedValue { end in
             defer { end = nil }
             return end
         }
@@ -93,7 +93,7 @@ final class ProcessGuard: Sendable {
 
     /// Lines are shorter than a pipe's atomic write, so they are written whole or, with the shell gone, not at all.
     private func tell(_ line: String) {
-        writingEnd.withLock { end in
+        writingEnd.withLockedValue { end in
             guard let end else { return }
             let bytes = Array("\(line)\n".utf8)
             while write(end, bytes, bytes.count) == -1, errno == EINTR {}

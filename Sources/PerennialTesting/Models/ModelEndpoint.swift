@@ -1,5 +1,5 @@
+import NIOConcurrencyHelpers
 import RefreshCore
-import Synchronization
 
 /// A token endpoint in memory: rotation with reuse detection, scripted answers, and a ledger of every use of every
 /// refresh token. A spent token that comes again outside the provider's forgiveness kills its whole family.
@@ -52,7 +52,7 @@ public final class ModelEndpoint: TokenEndpoint {
         var peak = 0
     }
 
-    private let state = Mutex(State())
+    private let state = NIOLockedValueBox(State())
     private let time: any TimeSource
     private let lifetime: Duration
 
@@ -66,12 +66,12 @@ public final class ModelEndpoint: TokenEndpoint {
 
     /// A fresh refresh token for the account, as after a login.
     public func issue(_ account: AccountID) -> Secret {
-        state.withLock { Secret(Self.mint(account, in: &$0)) }
+        state.withLockedValue { Secret(Self.mint(account, in: &$0)) }
     }
 
     /// Answers for the next requests of `account`, or of anybody.
     public func script(_ answers: Answer..., for account: AccountID? = nil) {
-        state.withLock { state in
+        state.withLockedValue { state in
             if let account {
                 state.scripts[account, default: []] += answers
             } else {
@@ -81,14 +81,14 @@ public final class ModelEndpoint: TokenEndpoint {
     }
 
     public func setLifetime(_ lifetime: Duration, of account: AccountID) {
-        state.withLock { $0.lifetimes[account] = lifetime }
+        state.withLockedValue { $0.lifetimes[account] = lifetime }
     }
 
     /// Requests are received but not answered until ``letGo()``.
-    public func hold() { state.withLock { $0.isHolding = true } }
+    public func hold() { state.withLockedValue { $0.isHolding = true } }
 
     public func letGo() {
-        let held = state.withLock { state in
+        let held = state.withLockedValue { state in
             state.isHolding = false
             defer { state.held.removeAll() }
             return state.held
@@ -98,13 +98,13 @@ public final class ModelEndpoint: TokenEndpoint {
 
     // MARK: The ledger
 
-    public var uses: [Use] { state.withLock { $0.uses } }
+    public var uses: [Use] { state.withLockedValue { $0.uses } }
     public func uses(of account: AccountID) -> [Use] { uses.filter { $0.account == account } }
     public var duplicateSpends: Int { uses.count { $0.count > 1 } }
-    public var revokedFamilies: Set<AccountID> { state.withLock { $0.revoked } }
+    public var revokedFamilies: Set<AccountID> { state.withLockedValue { $0.revoked } }
     /// The most requests that were under way at once.
-    public var peakConcurrency: Int { state.withLock { $0.peak } }
-    public var underWay: Int { state.withLock { $0.underWay } }
+    public var peakConcurrency: Int { state.withLockedValue { $0.peak } }
+    public var underWay: Int { state.withLockedValue { $0.underWay } }
 
     // MARK: TokenEndpoint
 
@@ -113,10 +113,10 @@ public final class ModelEndpoint: TokenEndpoint {
     ) async -> ExchangeResult {
         guard time.monotonic() < sendBy else { return .unsent("send-by missed") }
         let sentAt = time.wall()
-        let result = state.withLock { receive(claim, policy: policy, sentAt: sentAt, in: &$0) }
+        let result = state.withLockedValue { receive(claim, policy: policy, sentAt: sentAt, in: &$0) }
         if case .unsent = result { return result }
         await withCheckedContinuation { continuation in
-            let isFree = state.withLock { state in
+            let isFree = state.withLockedValue { state in
                 state.underWay += 1
                 state.peak = max(state.peak, state.underWay)
                 if state.isHolding { state.held.append(continuation) }
@@ -124,7 +124,7 @@ public final class ModelEndpoint: TokenEndpoint {
             }
             if isFree { continuation.resume() }
         }
-        state.withLock { $0.underWay -= 1 }
+        state.withLockedValue { $0.underWay -= 1 }
         return result
     }
 

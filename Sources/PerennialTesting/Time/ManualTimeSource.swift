@@ -1,5 +1,5 @@
+import NIOConcurrencyHelpers
 import RefreshCore
-import Synchronization
 
 /// A clock that stands still until a test moves it: monotonic time, and a wall clock beside it that may jump.
 ///
@@ -22,28 +22,28 @@ public final class ManualTimeSource: TimeSource {
         var watchers: [(sleeps: Int, continuation: CheckedContinuation<Void, Never>)] = []
     }
 
-    private let state: Mutex<State>
+    private let state: NIOLockedValueBox<State>
 
     /// - Parameter wall: the wall clock at monotonic zero.
     public init(wall: WallTime = WallTime(milliseconds: 1_800_000_000_000)) {
-        self.state = Mutex(State(wallOffset: wall.milliseconds))
+        self.state = NIOLockedValueBox(State(wallOffset: wall.milliseconds))
     }
 
     public func wall() -> WallTime {
-        state.withLock { WallTime(milliseconds: $0.wallOffset + $0.monotonic.nanoseconds / 1_000_000) }
+        state.withLockedValue { WallTime(milliseconds: $0.wallOffset + $0.monotonic.nanoseconds / 1_000_000) }
     }
 
-    public func monotonic() -> MonotonicTime { state.withLock { $0.monotonic } }
+    public func monotonic() -> MonotonicTime { state.withLockedValue { $0.monotonic } }
 
     public func sleep(until deadline: MonotonicTime) async throws {
-        let id = state.withLock { state in
+        let id = state.withLockedValue { state in
             state.nextID += 1
             return state.nextID
         }
         try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<Void, any Error>) in
                 enum Entry { case over, cancelled, asleep }
-                let (entry, watchers) = state.withLock { state -> (Entry, [CheckedContinuation<Void, Never>]) in
+                let (entry, watchers) = state.withLockedValue { state -> (Entry, [CheckedContinuation<Void, Never>]) in
                     if state.cancelled.remove(id) != nil { return (.cancelled, []) }
                     if deadline <= state.monotonic { return (.over, []) }
                     state.sleepers.append(Sleeper(id: id, deadline: deadline, continuation: continuation))
@@ -60,7 +60,7 @@ public final class ManualTimeSource: TimeSource {
                 }
             }
         } onCancel: {
-            let sleeper = state.withLock { state -> Sleeper? in
+            let sleeper = state.withLockedValue { state -> Sleeper? in
                 guard let index = state.sleepers.firstIndex(where: { $0.id == id }) else {
                     state.cancelled.insert(id)
                     return nil
@@ -69,7 +69,7 @@ public final class ManualTimeSource: TimeSource {
             }
             sleeper?.continuation.resume(throwing: CancellationError())
         }
-        state.withLock { _ = $0.cancelled.remove(id) }
+        state.withLockedValue { _ = $0.cancelled.remove(id) }
     }
 
     // MARK: Moving time
@@ -79,7 +79,7 @@ public final class ManualTimeSource: TimeSource {
 
     /// Moves both clocks ahead to `target`; a target in the past moves nothing.
     public func advance(to target: MonotonicTime) {
-        let woken = state.withLock { state -> [Sleeper] in
+        let woken = state.withLockedValue { state -> [Sleeper] in
             state.monotonic = max(state.monotonic, target)
             let woken = state.sleepers.filter { $0.deadline <= state.monotonic }
             state.sleepers.removeAll { $0.deadline <= state.monotonic }
@@ -100,23 +100,23 @@ public final class ManualTimeSource: TimeSource {
 
     /// Somebody sets the wall clock; monotonic time goes on as before.
     public func jumpWall(by duration: Duration) {
-        state.withLock { $0.wallOffset += duration.wholeMilliseconds }
+        state.withLockedValue { $0.wallOffset += duration.wholeMilliseconds }
     }
 
     // MARK: Watching sleepers
 
     /// The earliest deadline anybody sleeps until.
-    public var nextDeadline: MonotonicTime? { state.withLock { $0.sleepers.map(\.deadline).min() } }
+    public var nextDeadline: MonotonicTime? { state.withLockedValue { $0.sleepers.map(\.deadline).min() } }
 
-    public var sleeperCount: Int { state.withLock { $0.sleepers.count } }
+    public var sleeperCount: Int { state.withLockedValue { $0.sleepers.count } }
 
     /// Sleeps begun so far, over included.
-    public var sleepsStarted: Int { state.withLock { $0.started } }
+    public var sleepsStarted: Int { state.withLockedValue { $0.started } }
 
     /// Returns once more than `count` sleeps have begun. Take ``sleepsStarted`` before what is to sleep.
     public func waitForSleeper(after count: Int = 0) async {
         await withCheckedContinuation { continuation in
-            let isReached = state.withLock { state in
+            let isReached = state.withLockedValue { state in
                 if state.started > count { return true }
                 state.watchers.append((count + 1, continuation))
                 return false

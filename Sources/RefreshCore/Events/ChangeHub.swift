@@ -1,4 +1,4 @@
-import Synchronization
+import NIOConcurrencyHelpers
 
 /// Wakes those who wait for a change of an account, in this process.
 ///
@@ -12,7 +12,7 @@ public final class ChangeHub: Sendable {
         var nextWaiter: UInt64 = 0
     }
 
-    private let state = Mutex(State())
+    private let state = NIOLockedValueBox(State())
 
     public init() {}
 
@@ -22,12 +22,12 @@ public final class ChangeHub: Sendable {
     }
 
     public func ticket(for account: AccountID) -> Ticket {
-        state.withLock { Ticket(account: $0.counters[account] ?? 0, everybody: $0.everybody) }
+        state.withLockedValue { Ticket(account: $0.counters[account] ?? 0, everybody: $0.everybody) }
     }
 
     /// Wakes all who wait for `account`.
     public func signal(_ account: AccountID) {
-        let woken = state.withLock { state in
+        let woken = state.withLockedValue { state in
             state.counters[account, default: 0] += 1
             return state.waiters.removeValue(forKey: account)
         }
@@ -36,7 +36,7 @@ public final class ChangeHub: Sendable {
 
     /// Wakes everybody: messages may have been missed.
     public func signalAll() {
-        let woken = state.withLock { state in
+        let woken = state.withLockedValue { state in
             state.everybody += 1
             state.counters.removeAll()
             defer { state.waiters.removeAll() }
@@ -49,7 +49,7 @@ public final class ChangeHub: Sendable {
     public func wait(
         for account: AccountID, since ticket: Ticket, until deadline: MonotonicTime, time: any TimeSource
     ) async {
-        let waiter = state.withLock { state in
+        let waiter = state.withLockedValue { state in
             state.nextWaiter += 1
             return state.nextWaiter
         }
@@ -59,7 +59,7 @@ public final class ChangeHub: Sendable {
         }
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
-                let isOver = state.withLock { state in
+                let isOver = state.withLockedValue { state in
                     let now = Ticket(account: state.counters[account] ?? 0, everybody: state.everybody)
                     if now != ticket || Task.isCancelled || time.monotonic() >= deadline { return true }
                     state.waiters[account, default: [:]][waiter] = continuation
@@ -74,7 +74,7 @@ public final class ChangeHub: Sendable {
     }
 
     private func resume(_ waiter: UInt64, of account: AccountID) {
-        let continuation = state.withLock { state in
+        let continuation = state.withLockedValue { state in
             let continuation = state.waiters[account]?.removeValue(forKey: waiter)
             if state.waiters[account]?.isEmpty == true { state.waiters[account] = nil }
             return continuation

@@ -1,5 +1,5 @@
 import Logging
-import Synchronization
+import NIOConcurrencyHelpers
 
 /// A stretch of time during which this instance holds the scan lease.
 public struct Reign: Sendable {
@@ -21,7 +21,7 @@ public final class LeaseKeeper: Sendable {
     private let instance: InstanceID
     private let time: any TimeSource
     private let logger: Logger
-    private let machine: Mutex<LeaseMachine>
+    private let machine: NIOLockedValueBox<LeaseMachine>
     private let wakeup = Wakeup()
 
     public init(
@@ -31,15 +31,15 @@ public final class LeaseKeeper: Sendable {
         self.instance = instance
         self.time = time
         self.logger = logger
-        self.machine = Mutex(LeaseMachine(ttl: ttl, now: time.monotonic(), seed: seed))
+        self.machine = NIOLockedValueBox(LeaseMachine(ttl: ttl, now: time.monotonic(), seed: seed))
     }
 
-    public var isLeader: Bool { machine.withLock { $0.isLeader(at: time.monotonic()) } }
-    public var epoch: Int64? { machine.withLock { $0.isLeader(at: time.monotonic()) ? $0.epoch : nil } }
+    public var isLeader: Bool { machine.withLockedValue { $0.isLeader(at: time.monotonic()) } }
+    public var epoch: Int64? { machine.withLockedValue { $0.isLeader(at: time.monotonic()) ? $0.epoch : nil } }
 
     /// The leader has said that it let go.
     public func leaderReleased() {
-        machine.withLock { $0.leaderReleased(now: time.monotonic()) }
+        machine.withLockedValue { $0.leaderReleased(now: time.monotonic()) }
         wakeup.fire()
     }
 
@@ -47,7 +47,7 @@ public final class LeaseKeeper: Sendable {
     public func run(_ work: @escaping @Sendable (Reign) async -> Void) async {
         var reign: Task<Void, Never>?
         while !Task.isCancelled {
-            let (step, change) = machine.withLock { $0.next(at: time.monotonic()) }
+            let (step, change) = machine.withLockedValue { $0.next(at: time.monotonic()) }
             apply(change, &reign, work)
             switch step {
             case .sleep(let until):
@@ -57,23 +57,23 @@ public final class LeaseKeeper: Sendable {
                 do {
                     let bid = try await store.acquire(instance, ttl: lease)
                     let now = time.monotonic()
-                    apply(machine.withLock { $0.bidAnswered(bid, sentAt: sentAt, now: now) }, &reign, work)
+                    apply(machine.withLockedValue { $0.bidAnswered(bid, sentAt: sentAt, now: now) }, &reign, work)
                 } catch {
-                    machine.withLock { $0.failed(now: time.monotonic()) }
+                    machine.withLockedValue { $0.failed(now: time.monotonic()) }
                 }
             case .renew(let epoch):
                 let sentAt = time.monotonic()
                 do {
                     let isHeld = try await store.renew(instance, epoch: epoch, ttl: lease)
                     let now = time.monotonic()
-                    apply(machine.withLock { $0.renewAnswered(isHeld, sentAt: sentAt, now: now) }, &reign, work)
+                    apply(machine.withLockedValue { $0.renewAnswered(isHeld, sentAt: sentAt, now: now) }, &reign, work)
                 } catch {
-                    machine.withLock { $0.failed(now: time.monotonic()) }
+                    machine.withLockedValue { $0.failed(now: time.monotonic()) }
                 }
             }
         }
         reign?.cancel()
-        if let epoch = machine.withLock({ $0.resign(now: time.monotonic()) }) {
+        if let epoch = machine.withLockedValue({ $0.resign(now: time.monotonic()) }) {
             // In a task of its own: this one is cancelled, and the release has to go out all the same.
             let release = Task { [store, instance] in try? await store.release(instance, epoch: epoch) }
             await release.value
@@ -82,7 +82,7 @@ public final class LeaseKeeper: Sendable {
         await reign?.value
     }
 
-    private var lease: Duration { machine.withLock { $0.ttl } }
+    private var lease: Duration { machine.withLockedValue { $0.ttl } }
 
     private func apply(
         _ change: LeaseMachine.Change, _ reign: inout Task<Void, Never>?,

@@ -1,4 +1,4 @@
-import Synchronization
+import NIOConcurrencyHelpers
 
 /// What this instance remembers of accounts, so that a warm read costs no Redis command.
 ///
@@ -24,7 +24,7 @@ public final class TokenCache: Sendable {
         var isSubscribed = false
     }
 
-    private let state = Mutex(State())
+    private let state = NIOLockedValueBox(State())
     private let capacity: Int
 
     /// - Parameter capacity: the most accounts to remember; beyond it arbitrary ones are forgotten.
@@ -39,12 +39,12 @@ public final class TokenCache: Sendable {
     }
 
     public func ticket(for account: AccountID) -> Ticket {
-        state.withLock { Ticket(version: $0.versions[account] ?? 0, epoch: $0.epoch) }
+        state.withLockedValue { Ticket(version: $0.versions[account] ?? 0, epoch: $0.epoch) }
     }
 
     /// The entry, if memory may be trusted for it.
     public func trusted(_ account: AccountID, now: MonotonicTime) -> AccountSnapshot? {
-        state.withLock { state in
+        state.withLockedValue { state in
             guard let entry = state.entries[account] else { return nil }
             if state.isSubscribed, entry.epoch == state.epoch { return entry.snapshot }
             return now - entry.loadedAt <= Self.unsubscribedTrust ? entry.snapshot : nil
@@ -53,12 +53,12 @@ public final class TokenCache: Sendable {
 
     /// The entry, trusted or not: only for when the store cannot be asked.
     public func lastKnown(_ account: AccountID) -> AccountSnapshot? {
-        state.withLock { $0.entries[account]?.snapshot }
+        state.withLockedValue { $0.entries[account]?.snapshot }
     }
 
     /// Remembers what a read that began at `ticket` has found.
     public func remember(_ snapshot: AccountSnapshot, since ticket: Ticket, now: MonotonicTime) {
-        state.withLock { state in
+        state.withLockedValue { state in
             guard ticket == Ticket(version: state.versions[snapshot.id] ?? 0, epoch: state.epoch) else { return }
             store(snapshot, in: &state, now: now)
         }
@@ -71,13 +71,13 @@ public final class TokenCache: Sendable {
     }
 
     public func editTicket(for account: AccountID) -> EditTicket {
-        state.withLock { EditTicket(edits: $0.edits[account] ?? 0, epoch: $0.epoch) }
+        state.withLockedValue { EditTicket(edits: $0.edits[account] ?? 0, epoch: $0.epoch) }
     }
 
     /// Remembers what this instance has committed itself, unless the account was paused, removed or otherwise edited
     /// since `ticket`.
     public func rememberCommitted(_ snapshot: AccountSnapshot, since ticket: EditTicket, now: MonotonicTime) {
-        state.withLock { state in
+        state.withLockedValue { state in
             guard ticket == EditTicket(edits: state.edits[snapshot.id] ?? 0, epoch: state.epoch) else { return }
             if let known = state.entries[snapshot.id]?.snapshot, known.generation > snapshot.generation { return }
             state.versions[snapshot.id, default: 0] += 1
@@ -87,7 +87,7 @@ public final class TokenCache: Sendable {
 
     /// Somebody changed the account. An announcement of what is known already (one's own commit) drops nothing.
     public func invalidate(_ change: AccountChange) {
-        state.withLock { state in
+        state.withLockedValue { state in
             if change.outcome == .refreshed, let known = state.entries[change.account]?.snapshot,
                 known.generation >= change.generation
             {
@@ -102,7 +102,7 @@ public final class TokenCache: Sendable {
 
     /// The account is gone.
     public func forget(_ account: AccountID) {
-        state.withLock { state in
+        state.withLockedValue { state in
             state.versions[account, default: 0] += 1
             state.edits[account, default: 0] += 1
             state.entries[account] = nil
@@ -111,7 +111,7 @@ public final class TokenCache: Sendable {
 
     /// The subscription was lost, or stands again: in both cases messages may have been missed.
     public func subscriptionChanged(isUp: Bool) {
-        state.withLock { state in
+        state.withLockedValue { state in
             state.isSubscribed = isUp
             state.epoch += 1
             state.versions.removeAll()
@@ -119,7 +119,7 @@ public final class TokenCache: Sendable {
         }
     }
 
-    public var isSubscribed: Bool { state.withLock { $0.isSubscribed } }
+    public var isSubscribed: Bool { state.withLockedValue { $0.isSubscribed } }
 
     private func store(_ snapshot: AccountSnapshot, in state: inout State, now: MonotonicTime) {
         if state.entries.count >= capacity, state.entries[snapshot.id] == nil, let victim = state.entries.keys.first {

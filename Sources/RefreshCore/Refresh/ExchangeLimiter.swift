@@ -1,4 +1,4 @@
-import Synchronization
+import NIOConcurrencyHelpers
 
 /// Bounds the exchanges under way at once with each provider; the rest wait in order of arrival.
 ///
@@ -10,14 +10,14 @@ public final class ExchangeLimiter: Sendable {
         var head = 0
     }
 
-    private let lanes = Mutex<[ProviderName: Lane]>([:])
+    private let lanes = NIOLockedValueBox<[ProviderName: Lane]>([:])
 
     public init() {}
 
     /// Returns when a slot is free. Each call is paired with ``release(_:)``.
     public func acquire(_ provider: ProviderName, limit: Int) async {
         await withCheckedContinuation { continuation in
-            let isFree = lanes.withLock { lanes in
+            let isFree = lanes.withLockedValue { lanes in
                 var lane = lanes[provider] ?? Lane()
                 defer { lanes[provider] = lane }
                 if lane.inUse < max(1, limit) {
@@ -32,7 +32,7 @@ public final class ExchangeLimiter: Sendable {
     }
 
     public func release(_ provider: ProviderName) {
-        let next: CheckedContinuation<Void, Never>? = lanes.withLock { lanes in
+        let next: CheckedContinuation<Void, Never>? = lanes.withLockedValue { lanes in
             guard var lane = lanes[provider] else { return nil }
             defer { lanes[provider] = lane }
             if lane.head < lane.queue.count {
@@ -54,11 +54,11 @@ public final class ExchangeLimiter: Sendable {
 
     /// Exchanges under way, for `GET /v1/instances` and the scheduler.
     public func inUse(_ provider: ProviderName) -> Int {
-        lanes.withLock { $0[provider]?.inUse ?? 0 }
+        lanes.withLockedValue { $0[provider]?.inUse ?? 0 }
     }
 
     /// Those who wait for a slot.
     public func waiting(_ provider: ProviderName) -> Int {
-        lanes.withLock { lanes in lanes[provider].map { $0.queue.count - $0.head } ?? 0 }
+        lanes.withLockedValue { lanes in lanes[provider].map { $0.queue.count - $0.head } ?? 0 }
     }
 }

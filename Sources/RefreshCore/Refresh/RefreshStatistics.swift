@@ -1,4 +1,4 @@
-import Synchronization
+import NIOConcurrencyHelpers
 
 /// Counts of what this instance's refreshes came to since it started.
 public final class RefreshStatistics: Sendable {
@@ -13,30 +13,30 @@ public final class RefreshStatistics: Sendable {
         public init() {}
     }
 
-    private let counts = Mutex(Counts())
+    private let counts = NIOLockedValueBox(Counts())
 
     public init() {}
 
-    public func snapshot() -> Counts { counts.withLock { $0 } }
+    public func snapshot() -> Counts { counts.withLockedValue { $0 } }
 
     func exchangeStarted(isRecovery: Bool) {
-        counts.withLock {
+        counts.withLockedValue {
             $0.exchanges += 1
             if isRecovery { $0.recoveryExchanges += 1 }
         }
     }
 
     func committed(_ reply: CommitReply, isRecovery: Bool) {
-        counts.withLock {
+        counts.withLockedValue {
             if reply == .orphaned { $0.orphaned += 1 } else { $0.refreshed += 1 }
         }
     }
 
     func failed(_ kind: RefreshFault.Kind) {
-        counts.withLock { $0.failures[kind.rawValue, default: 0] += 1 }
+        counts.withLockedValue { $0.failures[kind.rawValue, default: 0] += 1 }
     }
 
     func servedStale() {
-        counts.withLock { $0.staleServed += 1 }
+        counts.withLockedValue { $0.staleServed += 1 }
     }
 }

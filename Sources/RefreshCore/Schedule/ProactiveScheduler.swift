@@ -1,4 +1,5 @@
 import Logging
+import NIOConcurrencyHelpers
 import Synchronization
 
 /// The leader's work: refreshes accounts when they are due, and sleeps until the next one is.
@@ -162,30 +163,30 @@ private final class ScanProgress: Sendable {
         var finished: [(account: DueAccount, lookAgainAt: MonotonicTime?)] = []
     }
 
-    private let state = Mutex(State())
+    private let state = NIOLockedValueBox(State())
 
     func began(at now: MonotonicTime) {
-        state.withLock { $0.tally.began(at: now) }
+        state.withLockedValue { $0.tally.began(at: now) }
     }
 
     func ended(
         _ account: DueAccount, _ result: RefreshResult, at now: MonotonicTime, lookAgainAt: MonotonicTime?
     ) {
-        state.withLock {
+        state.withLockedValue {
             $0.tally.ended(account, result, at: now)
             $0.finished.append((account, lookAgainAt))
         }
     }
 
     func takeFinished() -> [(account: DueAccount, lookAgainAt: MonotonicTime?)] {
-        state.withLock { state in
+        state.withLockedValue { state in
             defer { state.finished.removeAll(keepingCapacity: true) }
             return state.finished
         }
     }
 
     func summary(scheduled: [ProviderName: Int], at now: MonotonicTime) -> [String] {
-        state.withLock { $0.tally.summary(scheduled: scheduled, at: now) }
+        state.withLockedValue { $0.tally.summary(scheduled: scheduled, at: now) }
     }
 }
 

@@ -1,4 +1,4 @@
-import Synchronization
+import NIOConcurrencyHelpers
 
 /// The production ``TimeSource``: the continuous clock of this machine, aligned with the clock of Redis.
 ///
@@ -7,16 +7,16 @@ import Synchronization
 /// early nor serves an expired token. Until the first reply the machine's own wall clock stands in.
 public final class FleetClock: TimeSource {
     private let origin = ContinuousClock.now
-    private let offset: Mutex<Int64>
+    private let offset: NIOLockedValueBox<Int64>
 
     /// - Parameter initialWall: the machine's wall clock now; used only until the first ``align(to:)``.
     public init(initialWall: WallTime) {
-        self.offset = Mutex(initialWall.milliseconds)
+        self.offset = NIOLockedValueBox(initialWall.milliseconds)
     }
 
     public func wall() -> WallTime {
         let elapsed = monotonic().nanoseconds / 1_000_000
-        return WallTime(milliseconds: offset.withLock { $0 } + elapsed)
+        return WallTime(milliseconds: offset.withLockedValue { $0 } + elapsed)
     }
 
     public func monotonic() -> MonotonicTime {
@@ -37,7 +37,7 @@ public final class FleetClock: TimeSource {
     @discardableResult
     public func align(to server: WallTime) -> Duration {
         let elapsed = monotonic().nanoseconds / 1_000_000
-        return offset.withLock { offset in
+        return offset.withLockedValue { offset in
             let before = offset
             offset = server.milliseconds - elapsed
             return .milliseconds(offset - before)

@@ -1,4 +1,4 @@
-import Synchronization
+import NIOConcurrencyHelpers
 
 /// A sleep that can be cut short: one task waits, anybody may fire. A firing while nobody waits ends the next wait at
 /// once, so none is lost.
@@ -8,12 +8,12 @@ public final class Wakeup: Sendable {
         var waiter: CheckedContinuation<Void, Never>?
     }
 
-    private let state = Mutex(State())
+    private let state = NIOLockedValueBox(State())
 
     public init() {}
 
     public func fire() {
-        let waiter = state.withLock { state in
+        let waiter = state.withLockedValue { state in
             let waiter = state.waiter
             state.waiter = nil
             state.isPending = waiter == nil
@@ -30,7 +30,7 @@ public final class Wakeup: Sendable {
         }
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
-                let isOver = state.withLock { state in
+                let isOver = state.withLockedValue { state in
                     if state.isPending || Task.isCancelled {
                         state.isPending = false
                         return true

@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import NIOConcurrencyHelpers
 
 @testable import CurlClient
 
@@ -22,9 +23,9 @@ final class RawServer: Sendable {
 
     let port: UInt16
     private let listener: Int32
-    private let state = Lock(State())
+    private let state = NIOLockedValueBox(State())
 
-    var counters: Counters { state.withLock { $0.counters } }
+    var counters: Counters { state.withLockedValue { $0.counters } }
     var url: String { "http://127.0.0.1:\(port)" }
 
     /// - Parameter script: runs for each connection, which is closed when it returns.
@@ -35,20 +36,20 @@ final class RawServer: Sendable {
 
     /// Stops accepting, cuts the connections, and waits for the threads to end.
     func stop() {
-        state.withLock { state in
+        state.withLockedValue { state in
             state.isStopped = true
             for descriptor in state.open { _ = Glibc.shutdown(descriptor, Int32(SHUT_RDWR)) }
         }
         _ = Glibc.shutdown(listener, Int32(SHUT_RDWR))
-        while state.withLock({ $0.threads > 0 }) { usleep(1000) }
+        while state.withLockedValue({ $0.threads > 0 }) { usleep(1000) }
         Glibc.close(listener)
     }
 
-    fileprivate func count(bytes: Int) { state.withLock { $0.counters.bytes += bytes } }
+    fileprivate func count(bytes: Int) { state.withLockedValue { $0.counters.bytes += bytes } }
 
     /// The number of this request, from 1, over all connections.
     fileprivate func countRequest() -> Int {
-        state.withLock { state in
+        state.withLockedValue { state in
             state.counters.requests += 1
             return state.counters.requests
         }
@@ -58,7 +59,7 @@ final class RawServer: Sendable {
         while true {
             let descriptor = Glibc.accept(listener, nil, nil)
             guard descriptor >= 0 else { return }
-            let number: Int? = state.withLock { state in
+            let number: Int? = state.withLockedValue { state in
                 guard !state.isStopped else { return nil }
                 state.open.insert(descriptor)
                 state.counters.connections += 1
@@ -70,7 +71,7 @@ final class RawServer: Sendable {
             }
             startThread { [self] in
                 script(RawConnection(descriptor, number: number, server: self))
-                state.withLock { state in
+                state.withLockedValue { state in
                     _ = state.open.remove(descriptor)
                     Glibc.close(descriptor)
                 }
@@ -79,10 +80,10 @@ final class RawServer: Sendable {
     }
 
     private func startThread(_ work: @escaping @Sendable () -> Void) {
-        state.withLock { $0.threads += 1 }
+        state.withLockedValue { $0.threads += 1 }
         let thread = Thread { [self] in
             work()
-            state.withLock { $0.threads -= 1 }
+            state.withLockedValue { $0.threads -= 1 }
         }
         thread.stackSize = 256 << 10
         thread.start()

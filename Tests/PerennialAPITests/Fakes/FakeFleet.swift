@@ -1,5 +1,5 @@
+import NIOConcurrencyHelpers
 import RefreshCore
-import Synchronization
 
 /// Accounts in memory: store and directory in one, with faults on demand.
 final class FakeFleet: AccountStore, AccountDirectory {
@@ -17,27 +17,32 @@ final class FakeFleet: AccountStore, AccountDirectory {
     }
 
     let time: ManualTime
-    let state = Mutex(State())
+    let state = NIOLockedValueBox(State())
 
     init(time: ManualTime) {
         self.time = time
     }
 
     func add(_ snapshot: AccountSnapshot) {
-        state.withLock { $0.records[snapshot.id] = Record(snapshot: snapshot, refreshToken: Secret("rt-0")) }
+        state.withLockedValue { $0.records[snapshot.id] = Record(snapshot: snapshot, refreshToken: Secret("rt-0")) }
     }
 
-    func snapshot(_ id: AccountID) -> AccountSnapshot? { state.withLock { $0.records[id]?.snapshot } }
-    func fail(_ error: StoreError?) { state.withLock { $0.fault = error } }
-    func answerBegin(_ reply: (@Sendable (AccountSnapshot) -> BeginReply?)?) { state.withLock { $0.begin = reply } }
-    var begins: [BeginRequest] { state.withLock { $0.begins } }
-    var reads: Int { state.withLock { $0.reads } }
+    func snapshot(_ id: AccountID) -> AccountSnapshot? { state.withLockedValue { $0.records[id]?.snapshot } }
+    func fail(_ error: StoreError?) { state.withLockedValue { $0.fault = error } }
+    func answerBegin(_ reply: (@Sendable (AccountSnapshot) -> BeginReply?)?) {
+        state.withLockedValue { $0.begin = reply }
+    }
+    var begins: [BeginRequest] { state.withLockedValue { $0.begins } }
+    var reads: Int { state.withLockedValue { $0.reads } }
 
-    private func locked<Result>(_ body: (inout State) throws(StoreError) -> Result) throws(StoreError) -> Result {
-        try state.withLock { state throws(StoreError) in
-            if let fault = state.fault { throw fault }
-            return try body(&state)
+    private func locked<Value>(_ body: (inout State) throws(StoreError) -> Value) throws(StoreError) -> Value {
+        let result = state.withLockedValue { state in
+            Result { () throws(StoreError) in
+                if let fault = state.fault { throw fault }
+                return try body(&state)
+            }
         }
+        return try result.get()
     }
 
     func begin(_ request: BeginRequest) async throws(StoreError) -> BeginReply {

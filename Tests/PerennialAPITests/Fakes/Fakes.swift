@@ -1,19 +1,19 @@
+import NIOConcurrencyHelpers
 import RefreshCore
-import Synchronization
 
 /// Clocks that stand until they are moved; sleeping takes real time.
 final class ManualTime: TimeSource {
-    private let state: Mutex<(wall: WallTime, monotonic: MonotonicTime)>
+    private let state: NIOLockedValueBox<(wall: WallTime, monotonic: MonotonicTime)>
 
     init(wall: WallTime) {
-        state = Mutex((wall, MonotonicTime(nanoseconds: 1_000_000_000)))
+        state = NIOLockedValueBox((wall, MonotonicTime(nanoseconds: 1_000_000_000)))
     }
 
-    func wall() -> WallTime { state.withLock { $0.wall } }
-    func monotonic() -> MonotonicTime { state.withLock { $0.monotonic } }
+    func wall() -> WallTime { state.withLockedValue { $0.wall } }
+    func monotonic() -> MonotonicTime { state.withLockedValue { $0.monotonic } }
 
     func advance(_ duration: Duration) {
-        state.withLock { $0 = ($0.wall + duration, $0.monotonic + duration) }
+        state.withLockedValue { $0 = ($0.wall + duration, $0.monotonic + duration) }
     }
 
     func sleep(until deadline: MonotonicTime) async throws {
@@ -23,36 +23,36 @@ final class ManualTime: TimeSource {
 
 /// A token endpoint with a fixed answer for every spend.
 final class FakeEndpoint: TokenEndpoint {
-    private let state: Mutex<ExchangeOutcome?>
+    private let state: NIOLockedValueBox<ExchangeOutcome?>
     private let time: ManualTime
-    private let gate = Mutex<[CheckedContinuation<Void, Never>]?>(nil)
+    private let gate = NIOLockedValueBox<[CheckedContinuation<Void, Never>]?>(nil)
 
     init(time: ManualTime) {
         self.time = time
-        state = Mutex(nil)
+        state = NIOLockedValueBox(nil)
     }
 
     /// Nil: rotate to a token of an hour.
-    func answer(_ outcome: ExchangeOutcome?) { state.withLock { $0 = outcome } }
+    func answer(_ outcome: ExchangeOutcome?) { state.withLockedValue { $0 = outcome } }
 
     /// Holds exchanges back until ``release()``.
-    func hold() { gate.withLock { $0 = [] } }
+    func hold() { gate.withLockedValue { $0 = [] } }
 
     func release() {
-        let waiting = gate.withLock { gate in
+        let waiting = gate.withLockedValue { gate in
             defer { gate = nil }
             return gate ?? []
         }
         waiting.forEach { $0.resume() }
     }
 
-    var isWaitedFor: Bool { gate.withLock { $0?.isEmpty == false } }
+    var isWaitedFor: Bool { gate.withLockedValue { $0?.isEmpty == false } }
 
     func spend(
         _ claim: RefreshClaim, policy: RefreshPolicy, sendBy: MonotonicTime, deadline: MonotonicTime
     ) async -> ExchangeResult {
         await withCheckedContinuation { continuation in
-            let isHeld = gate.withLock { gate in
+            let isHeld = gate.withLockedValue { gate in
                 guard gate != nil else { return false }
                 gate?.append(continuation)
                 return true
@@ -65,7 +65,7 @@ final class FakeEndpoint: TokenEndpoint {
     }
 
     func interpret(_ response: RawTokenResponse, provider: ProviderName) -> ExchangeOutcome {
-        if let outcome = state.withLock({ $0 }) { return outcome }
+        if let outcome = state.withLockedValue({ $0 }) { return outcome }
         let number = String(decoding: response.body, as: UTF8.self)
         return .rotated(
             TokenGrant(
@@ -75,10 +75,10 @@ final class FakeEndpoint: TokenEndpoint {
 }
 
 final class FakeJournal: ResponseJournal {
-    let isBroken = Mutex(false)
+    let isBroken = NIOLockedValueBox(false)
 
     func checkWritable() async throws(JournalError) {
-        if isBroken.withLock({ $0 }) { throw JournalError("the disk is full: make room") }
+        if isBroken.withLockedValue({ $0 }) { throw JournalError("the disk is full: make room") }
     }
     func append(_ entry: JournalEntry) async throws(JournalError) {}
     func release(_ attempt: AttemptID) async {}

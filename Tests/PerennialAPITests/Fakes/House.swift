@@ -1,8 +1,8 @@
 import Logging
+import NIOConcurrencyHelpers
 import NIOPosix
 import RefreshCore
 import ServiceLifecycle
-import Synchronization
 
 @testable import PerennialAPI
 
@@ -19,11 +19,11 @@ struct House: Sendable {
     let backend: APIBackend
 
     final class Box<Value: Sendable>: Sendable {
-        private let value: Mutex<Value>
-        init(_ value: Value) { self.value = Mutex(value) }
+        private let value: NIOLockedValueBox<Value>
+        init(_ value: Value) { self.value = NIOLockedValueBox(value) }
         var current: Value {
-            get { value.withLock { $0 } }
-            set { value.withLock { $0 = newValue } }
+            get { value.withLockedValue { $0 } }
+            set { value.withLockedValue { $0 = newValue } }
         }
     }
 

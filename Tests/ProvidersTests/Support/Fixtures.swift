@@ -1,8 +1,8 @@
 import ConfigurationFile
 import CurlClient
+import NIOConcurrencyHelpers
 import Providers
 import RefreshCore
-import Synchronization
 
 func name(_ text: String) throws -> ProviderName { try ProviderName(text) }
 
@@ -39,15 +39,15 @@ struct FixedTime: TimeSource {
 
 /// Answers every request the same way and remembers the last one.
 final class RecordingTransport: TokenTransport {
-    private let last = Mutex<CurlRequest?>(nil)
+    private let last = NIOLockedValueBox<CurlRequest?>(nil)
     private let answer: Result<CurlResponse, CurlError>
 
     init(_ answer: Result<CurlResponse, CurlError>) { self.answer = answer }
 
-    var request: CurlRequest? { last.withLock { $0 } }
+    var request: CurlRequest? { last.withLockedValue { $0 } }
 
     func execute(_ request: CurlRequest) async throws(CurlError) -> CurlResponse {
-        last.withLock { $0 = request }
+        last.withLockedValue { $0 = request }
         return try answer.get()
     }
 }

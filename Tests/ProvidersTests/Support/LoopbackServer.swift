@@ -1,5 +1,5 @@
 import Dispatch
-import Synchronization
+import NIOConcurrencyHelpers
 
 #if canImport(Glibc)
     import Glibc
@@ -23,8 +23,8 @@ final class LoopbackServer: Sendable {
 
     let port: UInt16
     private let listener: Int32
-    private let requests = Mutex<[String]>([])
-    private let held = Mutex<[Int32]>([])
+    private let requests = NIOLockedValueBox<[String]>([])
+    private let held = NIOLockedValueBox<[Int32]>([])
 
     init(_ answer: Answer) throws {
         #if canImport(Darwin)
@@ -55,12 +55,12 @@ final class LoopbackServer: Sendable {
         DispatchQueue(label: "loopback-server").async { self.serve(answer) }
     }
 
-    var received: [String] { requests.withLock { $0 } }
+    var received: [String] { requests.withLockedValue { $0 } }
 
     func stop() {
         shutdown(listener, Int32(SHUT_RDWR))
         close(listener)
-        held.withLock { sockets in
+        held.withLockedValue { sockets in
             for socket in sockets { close(socket) }
             sockets = []
         }
@@ -77,10 +77,10 @@ final class LoopbackServer: Sendable {
             let connection = accept(listener, nil, nil)
             guard connection >= 0 else { return }
             let request = readRequest(connection)
-            requests.withLock { $0.append(request) }
+            requests.withLockedValue { $0.append(request) }
             switch answer {
             case .silence:
-                held.withLock { $0.append(connection) }
+                held.withLockedValue { $0.append(connection) }
                 continue
             case .hangUp: break
             case .bytes(let text):

@@ -1,6 +1,6 @@
+import NIOConcurrencyHelpers
 import PerennialTesting
 import RefreshCore
-import Synchronization
 import Testing
 
 @Suite("Standing for election", .timeLimit(.minutes(1)))
@@ -44,16 +44,16 @@ struct LeaseKeeperTests {
     }
 
     private final class Reigns: Sendable {
-        private let state = Mutex<(epochs: [Int64], current: Reign?)>(([], nil))
+        private let state = NIOLockedValueBox<(epochs: [Int64], current: Reign?)>(([], nil))
         func began(_ reign: Reign) {
-            state.withLock {
+            state.withLockedValue {
                 $0.epochs.append(reign.epoch)
                 $0.current = reign
             }
         }
-        func ended() { state.withLock { $0.current = nil } }
-        var epochs: [Int64] { state.withLock { $0.epochs } }
-        var current: Reign? { state.withLock { $0.current } }
+        func ended() { state.withLockedValue { $0.current = nil } }
+        var epochs: [Int64] { state.withLockedValue { $0.epochs } }
+        var current: Reign? { state.withLockedValue { $0.current } }
     }
 
     @Test("one leads, the other follows; released on shutdown, the follower takes over at once with a new epoch")

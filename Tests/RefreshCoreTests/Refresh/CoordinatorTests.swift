@@ -1,6 +1,6 @@
+import NIOConcurrencyHelpers
 import PerennialTesting
 import RefreshCore
-import Synchronization
 import Testing
 
 @Suite("One flight per account, one exchange per generation", .timeLimit(.minutes(2)))

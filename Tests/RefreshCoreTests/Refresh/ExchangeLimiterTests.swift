@@ -1,31 +1,31 @@
+import NIOConcurrencyHelpers
 import RefreshCore
-import Synchronization
 import Testing
 
 @Suite("Bounding the exchanges under way", .timeLimit(.minutes(1)))
 struct ExchangeLimiterTests {
     private final class Gauge: Sendable {
-        private let state = Mutex((now: 0, peak: 0, served: 0))
+        private let state = NIOLockedValueBox((now: 0, peak: 0, served: 0))
         func enter() {
-            state.withLock {
+            state.withLockedValue {
                 $0.now += 1
                 $0.peak = max($0.peak, $0.now)
             }
         }
         func leave() {
-            state.withLock {
+            state.withLockedValue {
                 $0.now -= 1
                 $0.served += 1
             }
         }
-        var peak: Int { state.withLock { $0.peak } }
-        var served: Int { state.withLock { $0.served } }
+        var peak: Int { state.withLockedValue { $0.peak } }
+        var served: Int { state.withLockedValue { $0.served } }
     }
 
     private final class Order: Sendable {
-        private let state = Mutex<[Int]>([])
-        func append(_ number: Int) { state.withLock { $0.append(number) } }
-        var numbers: [Int] { state.withLock { $0 } }
+        private let state = NIOLockedValueBox<[Int]>([])
+        func append(_ number: Int) { state.withLockedValue { $0.append(number) } }
+        var numbers: [Int] { state.withLockedValue { $0 } }
     }
 
     @Test("a thousand tasks: never more than the limit at once, all served, nothing left over")

@@ -1,4 +1,5 @@
 import Logging
+import NIOConcurrencyHelpers
 import PerennialTesting
 import RefreshCore
 import Synchronization
@@ -42,9 +43,9 @@ struct NeverHappened: Error, CustomStringConvertible {
 
 /// Keeps the lines that its logger is given.
 final class CapturedLog: Sendable {
-    private let kept = Mutex<[String]>([])
+    private let kept = NIOLockedValueBox<[String]>([])
 
-    var lines: [String] { kept.withLock { $0 } }
+    var lines: [String] { kept.withLockedValue { $0 } }
     var logger: Logger { Logger(label: "test") { _ in Handler(log: self) } }
 
     private struct Handler: LogHandler {
@@ -57,7 +58,7 @@ final class CapturedLog: Sendable {
             set { metadata[key] = newValue }
         }
 
-        func log(event: LogEvent) { log.kept.withLock { $0.append("\(event.message)") } }
+        func log(event: LogEvent) { log.kept.withLockedValue { $0.append("\(event.message)") } }
     }
 }
 
