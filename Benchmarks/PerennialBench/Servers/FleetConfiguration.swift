@@ -6,7 +6,7 @@ struct FleetConfiguration: Sendable {
     var tokenURL: String
     var isProactive: Bool
     /// Exchanges under way at once with the provider.
-    var concurrency = 32
+    var concurrency = 16
     var keysFile: String?
 
     static let provider = "mock"

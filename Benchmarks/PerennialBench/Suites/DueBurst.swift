@@ -15,8 +15,8 @@ struct DueBurstCommand: AsyncParsableCommand {
     @Option(help: "Accounts that are due.")
     var accounts: Int?
 
-    @Option(help: "Exchanges under way at once; wrk gets as many connections.")
-    var concurrency = 32
+    @Option(help: "Exchanges under way at once (max_concurrent); wrk gets as many connections.")
+    var concurrency = 16
 
     func run() async throws {
         try await options.run([DueBurstSuite(accounts: accounts, concurrency: concurrency)])
@@ -29,7 +29,7 @@ struct DueBurstSuite: BenchSuite {
     static let latency = "5ms"
 
     var accounts: Int?
-    var concurrency = 32
+    var concurrency = 16
 
     private struct Round: Sendable {
         var wrk: [Double] = []

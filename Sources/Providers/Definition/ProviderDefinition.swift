@@ -56,7 +56,7 @@ public struct ProviderDefinition: Sendable, Hashable {
     public var sendBy: Duration = .seconds(2)
     public var lockTTL: Duration = .seconds(30)
     /// Exchanges under way at once, per instance.
-    public var maxConcurrent = 32
+    public var maxConcurrent = 16
     /// The life of an access token about which neither the answer nor the token itself says anything.
     public var defaultLifetime: Duration = .seconds(3600)
     public var backoffBase: Duration = .seconds(1)

@@ -32,7 +32,8 @@ public struct RefreshPolicy: Sendable, Hashable {
     public var connectTimeout: Duration
     /// Life of the lock, and age from which an intent counts as left behind. Default 30 s.
     public var lockTTL: Duration
-    /// Exchanges with this provider under way at once, per instance. Default 32.
+    /// Exchanges with this provider under way at once, per instance. Default 16: a token endpoint is not
+    /// made for crowds, and at 200 ms each that is 80 refreshes a second.
     public var maxConcurrentExchanges: Int
     /// First and longest back-off after failures.
     public var backoffBase: Duration
@@ -42,7 +43,7 @@ public struct RefreshPolicy: Sendable, Hashable {
         provider: ProviderName, rotation: RotationBehaviour = .singleUse, skew: Duration = .seconds(60),
         window: Duration = .seconds(300), sendBy: Duration = .seconds(2),
         exchangeDeadline: Duration = .seconds(20), connectTimeout: Duration = .seconds(5),
-        lockTTL: Duration = .seconds(30), maxConcurrentExchanges: Int = 32,
+        lockTTL: Duration = .seconds(30), maxConcurrentExchanges: Int = 16,
         backoffBase: Duration = .seconds(1), backoffCap: Duration = .seconds(300)
     ) {
         self.provider = provider
