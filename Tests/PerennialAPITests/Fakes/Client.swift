@@ -3,6 +3,14 @@ import NIOPosix
 
 @testable import PerennialAPI
 
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#else
+    import Darwin
+#endif
+
 /// A response as it came over the wire.
 struct RawResponse: Sendable, Hashable {
     var status: Int
@@ -61,12 +69,16 @@ struct Client: Sendable {
                     var received: [UInt8] = []
                     var responses: [RawResponse] = []
                     if !untilClosed, count == 0 { return Outcome(responses: [], isClosed: false) }
-                    for try await chunk in inbound {
-                        received += Array(chunk.readableBytesView)
-                        responses = Self.parse(received, bodiless: bodiless)
-                        if !untilClosed, responses.count >= count {
-                            return Outcome(responses: responses, isClosed: false)
+                    do {
+                        for try await chunk in inbound {
+                            received += Array(chunk.readableBytesView)
+                            responses = Self.parse(received, bodiless: bodiless)
+                            if !untilClosed, responses.count >= count {
+                                return Outcome(responses: responses, isClosed: false)
+                            }
                         }
+                    } catch let error as IOError where error.errnoCode == ECONNRESET && untilClosed {
+                        // Closed by the server while bytes of this side were still on their way: closed all the same.
                     }
                     return Outcome(responses: responses, isClosed: true)
                 }
