@@ -85,7 +85,7 @@ let package = Package(
             name: "Perennial",
             dependencies: [
                 "CurlClient", "Journal", "PerennialConfiguration", "Providers", "RedisClient", "RedisStore",
-                "RefreshCore", "Sealing", lifecycle, logging, subprocess,
+                "RefreshCore", "Sealing", lifecycle, logging, nioConcurrency, subprocess,
             ], swiftSettings: settings),
         .target(
             name: "MockProvider",

@@ -15,11 +15,15 @@ import Sealing
 public struct JournalDirectory: Sendable {
     public let path: String
     private let ring: KeyRing
+    private let retention: Duration
     private let logger: Logger
 
-    public init(path: String, ring: KeyRing, logger: Logger) {
+    /// - Parameter retention: how long an entry is kept once its answer is in the store, in case a failover loses it
+    ///   there; zero for a store that loses nothing.
+    public init(path: String, ring: KeyRing, retention: Duration = .zero, logger: Logger) {
         self.path = path
         self.ring = ring
+        self.retention = retention
         self.logger = logger
     }
 
@@ -61,16 +65,17 @@ public struct JournalDirectory: Sendable {
             let found = try read(abandoned)
             let codec = JournalEntryCodec(ring: ring)
             for entry in found {
-                try file.append(JournalRecord.response(entry.attempt, sealed: try codec.seal(entry)).encoded)
+                try file.append(JournalRecord.bytes(of: entry, sealedBy: codec))
             }
             try file.sync()
             entries += found
             abandoned.remove()
         }
-        if !entries.isEmpty {
-            logger.notice("the journal holds \(entries.count) token responses that are not known to be stored")
+        let pending = entries.count { !$0.isStored }
+        if pending > 0 {
+            logger.notice("the journal holds \(pending) token responses that are not known to be stored")
         }
-        return (id, FileJournal(file: file, entries: entries, ring: ring, logger: logger))
+        return (id, FileJournal(file: file, entries: entries, ring: ring, retention: retention, logger: logger))
     }
 
     private static let suffix = ".journal"
@@ -96,16 +101,21 @@ public struct JournalDirectory: Sendable {
         let codec = JournalEntryCodec(ring: ring)
         var live: [AttemptID: [UInt8]] = [:]
         var order: [AttemptID] = []
+        var stored: Set<AttemptID> = []
         for record in records {
             switch record {
             case .response(let attempt, let sealed):
                 if live.updateValue(sealed, forKey: attempt) == nil { order.append(attempt) }
             case .released(let attempt): live[attempt] = nil
+            case .stored(let attempt): stored.insert(attempt)
             }
         }
         var entries: [JournalEntry] = []
         for attempt in order {
-            if let sealed = live[attempt] { entries.append(try codec.open(sealed, attempt: attempt)) }
+            guard let sealed = live[attempt] else { continue }
+            var entry = try codec.open(sealed, attempt: attempt)
+            entry.isStored = stored.contains(attempt)
+            entries.append(entry)
         }
         return entries
     }

@@ -13,7 +13,7 @@ import RefreshCore
 /// Not thread-safe: one owner at a time, at first the directory and then the journal's disk queue.
 final class JournalFile {
     let path: String
-    private let descriptor: CInt
+    private var descriptor: CInt
     private(set) var size: Int
 
     /// Opens and locks the file, creating it with mode 0600. Nil when another process holds it.
@@ -91,6 +91,31 @@ final class JournalFile {
             if errno == EINTR { continue }
             throw JournalError("journal \(path) cannot be synced: \(Self.reason())")
         }
+    }
+
+    /// Puts `bytes` in the place of everything written so far, at once or not at all; on disk when it returns.
+    func replace(with bytes: [UInt8]) throws(JournalError) {
+        let draftPath = path + ".new"
+        unlink(draftPath)
+        guard let draft = try Self.open(path: draftPath) else {
+            throw JournalError("journal \(draftPath) is in use by another process")
+        }
+        do {
+            try draft.append(bytes)
+            try draft.sync()
+        } catch {
+            draft.remove()
+            throw error
+        }
+        // The lock goes with the file, so the name is never without one.
+        guard rename(draftPath, path) == 0 else {
+            let error = JournalError("journal \(path) cannot be replaced: \(Self.reason())")
+            draft.remove()
+            throw error
+        }
+        if let slash = path.lastIndex(of: "/") { Self.syncDirectory(String(path[..<slash])) }
+        swap(&descriptor, &draft.descriptor)
+        size = bytes.count
     }
 
     func truncate(to length: Int) throws(JournalError) {

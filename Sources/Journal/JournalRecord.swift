@@ -8,11 +8,14 @@ import Sealing
 enum JournalRecord {
     /// A token response: the attempt id's length and bytes, then the sealed entry.
     case response(AttemptID, sealed: [UInt8])
-    /// The answer of that attempt is in the store.
+    /// The answer of that attempt is in the store, and nothing of it is needed here any more.
     case released(AttemptID)
+    /// The answer of that attempt is in the store, and is kept for a while in case a failover loses it there.
+    case stored(AttemptID)
 
     private static let responseKind: UInt8 = 1
     private static let releasedKind: UInt8 = 2
+    private static let storedKind: UInt8 = 3
     /// A larger record cannot be one: token responses are capped far below.
     static let largest = 16 << 20
 
@@ -24,8 +27,16 @@ enum JournalRecord {
             body = [Self.responseKind, UInt8(name.count)] + name + sealed
         case .released(let attempt):
             body = [Self.releasedKind] + Array(attempt.rawValue.utf8)
+        case .stored(let attempt):
+            body = [Self.storedKind] + Array(attempt.rawValue.utf8)
         }
         return Self.bytes(UInt32(body.count)) + Self.bytes(CRC32.checksum(body)) + body
+    }
+
+    /// What stands for an entry in the file: its response, and the mark that it is stored.
+    static func bytes(of entry: JournalEntry, sealedBy codec: JournalEntryCodec) throws(JournalError) -> [UInt8] {
+        let response = JournalRecord.response(entry.attempt, sealed: try codec.seal(entry)).encoded
+        return entry.isStored ? response + JournalRecord.stored(entry.attempt).encoded : response
     }
 
     /// Reads records from the start of `bytes`; returns them and how many bytes were whole records.
@@ -51,6 +62,8 @@ enum JournalRecord {
             return .response(AttemptID(rawValue: name), sealed: Array(body[(2 + Int(body[1]))...]))
         case releasedKind:
             return .released(AttemptID(rawValue: String(decoding: body.dropFirst(), as: UTF8.self)))
+        case storedKind:
+            return .stored(AttemptID(rawValue: String(decoding: body.dropFirst(), as: UTF8.self)))
         default: return nil
         }
     }

@@ -21,6 +21,10 @@ extension PerennialConfiguration {
         add("redis.server_name", redis.serverName)
         add("redis.prefix", redis.prefix)
         add("redis.command_timeout", DurationText.format(redis.commandTimeout))
+        if !redis.isEmbedded {
+            add("redis.durability", redis.durability.description)
+            add("redis.durability_timeout", DurationText.format(redis.durabilityTimeout))
+        }
         switch sealing {
         case .file(let path): add("sealing.key_file", path)
         case .key: add("sealing.key", "set")

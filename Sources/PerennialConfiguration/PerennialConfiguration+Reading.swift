@@ -6,8 +6,8 @@ extension PerennialConfiguration {
     /// Reads one YAML file (or none), with the environment over it and the command line over both.
     ///
     /// Keys of the file: `listen`, `state_dir`, `redis` (`url, username, password, password_file, ca_file,
-    /// certificate_file, key_file, server_name, prefix, command_timeout`), `sealing.key_file`, `auth.keys_file`, `refresh`
-    /// (`proactive, interval, window, max_concurrent, fallback_reread`), `lease.ttl`, `log` (`level, format`) and `providers`.
+    /// certificate_file, key_file, server_name, prefix, command_timeout, durability, durability_timeout`), `sealing.key_file`,
+    /// `auth.keys_file`, `refresh` (`proactive, interval, window, max_concurrent, fallback_reread`), `lease.ttl`, `log` (`level, format`) and `providers`.
     ///
     /// Variables: `REDIS_URL`, `ENABLE_PROACTIVE_TOKEN_REFRESH` or `PERENNIAL_PROACTIVE`, `TOKEN_REFRESH_INTERVAL` and
     /// `TOKEN_REFRESH_WINDOW` (whole minutes), `PERENNIAL_LISTEN` (separated by commas), `PERENNIAL_STATE_DIR`,
@@ -59,11 +59,14 @@ private struct ConfigurationReading {
     func configuration() -> PerennialConfiguration {
         var configuration = PerennialConfiguration(stateDirectory: stateDirectory())
         if let listen = listen() { configuration.listen = listen }
-        configuration.redis = redis()
+        configuration.refresh = refresh()
+        let window = configuration.refresh.window
+        configuration.providers =
+            top.section("providers") { ProviderCatalog.read($0, defaultWindow: window) } ?? ProviderCatalog()
+        configuration.redis = redis(configuration.providers)
         configuration.sealing = sealing()
         let keysFile = top.section("auth") { $0.string("keys_file") } ?? nil
         configuration.authKeysFile = variables.text("PERENNIAL_AUTH_KEYS_FILE") ?? keysFile
-        configuration.refresh = refresh()
         let ttl = top.section("lease") { $0.duration("ttl", in: .milliseconds(500) ... .seconds(600)) } ?? nil
         configuration.leaseTTL = ttl ?? configuration.leaseTTL
         let log = top.section("log") { log in
@@ -73,9 +76,6 @@ private struct ConfigurationReading {
         let format = variables.choice("PERENNIAL_LOG_FORMAT", of: LogFormat.self)
         configuration.logLevel = overrides.logLevel ?? level ?? log?.level ?? configuration.logLevel
         configuration.logFormat = overrides.logFormat ?? format ?? log?.format ?? configuration.logFormat
-        let window = configuration.refresh.window
-        configuration.providers =
-            top.section("providers") { ProviderCatalog.read($0, defaultWindow: window) } ?? ProviderCatalog()
         return configuration
     }
 
@@ -133,10 +133,15 @@ private struct ConfigurationReading {
 
     // MARK: Redis
 
-    private func redis() -> RedisSettings {
+    private func redis(_ providers: ProviderCatalog) -> RedisSettings {
         let password = variables.secret("PERENNIAL_REDIS_PASSWORD")
         let url = redisURLVariable()
-        var settings = top.section("redis") { redis(in: $0, url: url, password: password) } ?? RedisSettings()
+        var settings =
+            top.section("redis") { section in
+                let settings = redis(in: section, url: url, password: password)
+                checkDurability(settings, providers, section)
+                return settings
+            } ?? RedisSettings()
         settings.url = url ?? settings.url
         settings.password = password ?? settings.password
         return settings
@@ -170,6 +175,14 @@ private struct ConfigurationReading {
         }
         settings.commandTimeout =
             section.duration("command_timeout", in: .milliseconds(50) ... .seconds(300)) ?? settings.commandTimeout
+        if let durability = section.parsed(
+            "durability", "none, replicas:N (N from 1 to \(Durability.mostReplicas)) or aof", { Durability($0) })
+        {
+            settings.durability = durability
+        }
+        settings.durabilityTimeout =
+            section.duration("durability_timeout", in: .milliseconds(10) ... .seconds(60))
+            ?? settings.durabilityTimeout
         for (one, other) in [("certificate_file", "key_file"), ("key_file", "certificate_file")]
         where section.contains(one) && !section.contains(other) {
             section.report(.contradiction, one, "needs \(other) as well")
@@ -177,12 +190,29 @@ private struct ConfigurationReading {
         if url == nil, !section.contains("url") {
             let needsURL = [
                 "username", "password", "password_file", "ca_file", "certificate_file", "key_file", "server_name",
+                "durability", "durability_timeout",
             ]
             for key in needsURL where section.contains(key) {
                 section.report(.contradiction, key, "is of no use without url: set redis.url or REDIS_URL")
             }
         }
         return settings
+    }
+
+    /// A claim that is confirmed later than `send_by` is never used.
+    private func checkDurability(
+        _ settings: RedisSettings, _ providers: ProviderCatalog, _ section: ConfigurationSection
+    ) {
+        guard settings.durability != .none else { return }
+        for provider in providers.providers {
+            guard let policy = providers.policy(for: provider), settings.durabilityTimeout >= policy.sendBy else {
+                continue
+            }
+            section.report(
+                .contradiction, section.contains("durability_timeout") ? "durability_timeout" : "durability",
+                "waits \(DurationText.format(settings.durabilityTimeout)) for Redis, which has to be shorter than "
+                    + "providers.\(provider).send_by (\(DurationText.format(policy.sendBy)))")
+        }
     }
 
     private func filePassword(_ section: ConfigurationSection, overridden: Bool) -> Secret? {

@@ -15,6 +15,10 @@ public struct RedisSettings: Sendable, Hashable {
     /// What all keys begin with.
     public var prefix = "perennial"
     public var commandTimeout: Duration = .seconds(5)
+    /// What Redis has to confirm before a refresh token is sent and before the journal forgets its answer.
+    public var durability = Durability.none
+    /// How long that is waited for; shorter than each provider's `send_by`.
+    public var durabilityTimeout: Duration = .seconds(1)
 
     public init(url: Secret? = nil, prefix: String = "perennial", commandTimeout: Duration = .seconds(5)) {
         self.url = url

@@ -30,8 +30,20 @@ public struct RedisLink: Sendable {
     public let ring: KeyRing
     public let clock: FleetClock
     public let gate: StoreGate
+    /// What has to be confirmed before a claim is used and before the journal forgets an answer.
+    public let durability: Durability
+    /// How long a confirmation is waited for; longer than zero.
+    public let durabilityTimeout: Duration
+    /// Whether a change of the server's replication id stops spending for a while: on, unless the server loses nothing.
+    public let watchesFailover: Bool
 
-    public init(client: RedisClient, keys: Keys, ring: KeyRing, clock: FleetClock, gate: StoreGate = StoreGate()) {
+    public init(
+        client: RedisClient, keys: Keys, ring: KeyRing, clock: FleetClock, gate: StoreGate = StoreGate(),
+        durability: Durability = .none, durabilityTimeout: Duration = .seconds(1), watchesFailover: Bool = true
+    ) {
+        self.durability = durability
+        self.durabilityTimeout = durabilityTimeout
+        self.watchesFailover = watchesFailover
         self.client = client
         self.keys = keys
         self.ring = ring

@@ -9,6 +9,7 @@ enum ScriptLibrary {
     static let put = account("put", PackageResources.put_lua)
     static let edit = account("edit", PackageResources.edit_lua)
     static let remove = account("remove", PackageResources.remove_lua)
+    static let watchServer = account("watch_server", PackageResources.watch_server_lua)
     static let takeDue = plain("take_due", PackageResources.take_due_lua)
     static let leaseAcquire = plain("lease_acquire", PackageResources.lease_acquire_lua)
     static let leaseRenew = plain("lease_renew", PackageResources.lease_renew_lua)

@@ -21,9 +21,13 @@ struct FileJournalTests {
         try await body(path)
     }
 
-    private func open(_ path: String, name: String = "one", ring: KeyRing? = nil) throws -> (InstanceID, FileJournal) {
+    private func open(
+        _ path: String, name: String = "one", ring: KeyRing? = nil, retention: Duration = .zero
+    ) throws -> (InstanceID, FileJournal) {
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-        let opened = try JournalDirectory(path: path, ring: ring ?? self.ring, logger: logger).open(fallbackName: name)
+        let opened = try JournalDirectory(
+            path: path, ring: ring ?? self.ring, retention: retention, logger: logger
+        ).open(fallbackName: name)
         return (opened.instance, opened.journal)
     }
 
@@ -49,6 +53,67 @@ struct FileJournalTests {
             let (id, journal) = try open(path, name: "another")
             #expect(id.rawValue == "one")
             #expect(await journal.pending() == (try (10..<20).map { try entry($0) }))
+        }
+    }
+
+    /// What is stored is kept for a while, over a crash too, and told apart from what is not known to be stored.
+    @Test func storedEntriesAreRetained() async throws {
+        try await withDirectory { path in
+            do {
+                let (_, journal) = try open(path, retention: .seconds(3600))
+                for number in 0..<6 { try await journal.append(try entry(number)) }
+                for number in 0..<3 { await journal.retain(AttemptID(rawValue: "attempt-\(number)")) }
+                await journal.releaseExpired()
+                #expect(await journal.pending() == (try (3..<6).map { try entry($0) }))
+                await journal.close(removingIfEmpty: true)
+            }
+            let (_, journal) = try open(path, retention: .milliseconds(1))
+            #expect(await journal.pending() == (try (3..<6).map { try entry($0) }))
+            let retained = await journal.retained()
+            #expect(retained.map(\.attempt.rawValue) == ["attempt-0", "attempt-1", "attempt-2"])
+            #expect(retained.map(\.isStored) == [true, true, true])
+            #expect(await journal.entries(of: try AccountID("account-1")).map(\.isStored) == [true])
+            try await Task.sleep(for: .milliseconds(5))
+            await journal.releaseExpired()
+            #expect(await journal.retained().isEmpty)
+            #expect(await journal.pending().count == 3)
+        }
+    }
+
+    @Test func withoutRetentionWhatIsStoredIsForgotten() async throws {
+        try await withDirectory { path in
+            let (_, journal) = try open(path)
+            try await journal.append(try entry(1))
+            await journal.retain(AttemptID(rawValue: "attempt-1"))
+            #expect(await journal.retained().isEmpty)
+            #expect(await journal.entries(of: try AccountID("account-1")).isEmpty)
+        }
+    }
+
+    /// A file that is never empty is written anew with what is still held, and stays locked while it is.
+    @Test func aLargeFileIsWrittenAnew() async throws {
+        try await withDirectory { path in
+            let file = URL(filePath: "\(path)/one.journal")
+            do {
+                let (_, journal) = try open(path)
+                try await journal.append(try entry(0))
+                var large = try entry(1)
+                large.response.body = [UInt8](repeating: 0x61, count: 1 << 20)
+                var largest = 0
+                for number in 1...40 {
+                    large.attempt = AttemptID(rawValue: "large-\(number)")
+                    try await journal.append(large)
+                    largest = max(largest, try Data(contentsOf: file).count)
+                    await journal.release(large.attempt)
+                }
+                #expect(largest < 12 << 20)
+                let (other, _) = try open(path, name: "other")
+                #expect(other.rawValue == "other")
+            }
+            let (id, journal) = try open(path)
+            #expect(id.rawValue == "one")
+            #expect(await journal.pending().first?.attempt.rawValue == "attempt-0")
+            #expect(await journal.pending().count <= 2)
         }
     }
 

@@ -132,6 +132,16 @@ struct PerennialConfigurationTests {
             "redis:\n  url: redis://h\n  password_file: /nonexistent",
             "perennial.yaml:3:18: redis.password_file: cannot read"
         ),
+        (
+            "redis: { url: 'redis://h', durability: 2 }",
+            "perennial.yaml:1:40: redis.durability: \"2\" is not none, replicas:N"
+        ),
+        ("redis: { durability: aof }", "perennial.yaml:1:22: redis.durability: is of no use without url"),
+        (
+            "redis: { url: 'redis://h', durability: 'replicas:1', durability_timeout: 3s }\n"
+                + "providers: { acme: { preset: oauth2, token_url: 'https://a.example/t', client_id: c } }",
+            "perennial.yaml:1:74: redis.durability_timeout: waits 3s for Redis, which has to be shorter than providers.acme.send_by (2s)"
+        ),
         ("redis: { command_timeout: 0s }", "perennial.yaml:1:27: redis.command_timeout: has to be between"),
         ("sealing: { key: x }", "perennial.yaml:1:12: sealing.key: unknown key"),
         (

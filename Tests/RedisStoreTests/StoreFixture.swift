@@ -20,6 +20,7 @@ struct StoreFixture {
 
     static func run(
         _ options: RedisServer.Options = .init(), partitions: Int = 1, ring: KeyRing? = nil,
+        durability: Durability = .none, durabilityTimeout: Duration = .seconds(1),
         _ body: (StoreFixture) async throws -> Void
     ) async throws {
         let ring = try ring ?? KeyRing(keys: [.generate()])
@@ -32,7 +33,8 @@ struct StoreFixture {
                 try await client.waitUntilReady(timeout: .seconds(10))
                 let clock = FleetClock(initialWall: WallTime(milliseconds: 0))
                 let link = RedisLink(
-                    client: client, keys: Keys(partitions: partitions), ring: ring, clock: clock)
+                    client: client, keys: Keys(partitions: partitions), ring: ring, clock: clock,
+                    durability: durability, durabilityTimeout: durabilityTimeout)
                 try await StoreMeta.open(link)
                 try await body(
                     StoreFixture(
@@ -81,7 +83,7 @@ struct StoreFixture {
 
     func begin(
         _ id: String, _ attempt: String, demand: RefreshDemand? = nil, lockTTL: Duration = .seconds(30),
-        recovering: String? = nil, ignoresBackoff: Bool = false
+        recovering: String? = nil, ignoresBackoff: Bool = false, floor: Int64? = nil, failoverHold: Duration = .zero
     ) async throws -> BeginReply {
         let account = try AccountID(id)
         let generation = try await directory.read(account)?.generation ?? Generation(0)
@@ -89,12 +91,13 @@ struct StoreFixture {
             BeginRequest(
                 account: account, provider: Self.provider, demand: demand ?? .newerThan(generation),
                 attempt: AttemptID(rawValue: attempt), origin: Self.instance, lockTTL: lockTTL,
-                recovering: recovering.map { AttemptID(rawValue: $0) }, ignoresBackoff: ignoresBackoff))
+                recovering: recovering.map { AttemptID(rawValue: $0) }, ignoresBackoff: ignoresBackoff,
+                floor: floor.map { Generation($0) }, failoverHold: failoverHold))
     }
 
     func commit(
         _ id: String, _ attempt: String, generation: Int64, access: String = "access-new",
-        refresh: String = "refresh-new"
+        refresh: String = "refresh-new", occasion: CommitRequest.Occasion = .first
     ) async throws -> CommitReply {
         let now = try await now()
         return try await store.commit(
@@ -102,7 +105,7 @@ struct StoreFixture {
                 account: AccountID(id), provider: Self.provider, attempt: AttemptID(rawValue: attempt),
                 generation: Generation(generation), accessToken: Secret(access), refreshToken: Secret(refresh),
                 tokenType: "Bearer", expiresAt: now + .seconds(3600), obtainedAt: now, dueAt: now + .seconds(3000),
-                isRecovery: false))
+                isRecovery: false, occasion: occasion))
     }
 
     func settle(
@@ -140,6 +143,9 @@ extension BeginReply {
         case .pending: "pending"
         case .foreignIntent: "foreign"
         case .missing: "missing"
+        case .undurable: "undurable"
+        case .quarantined: "quarantined"
+        case .rolledBack: "rolled back"
         }
     }
 

@@ -40,6 +40,10 @@ public struct Instance: Sendable {
 
     let embedded: EmbeddedRedis?
 
+    /// How long the journal keeps what Redis has already: longer than a replica that may become the primary lags behind,
+    /// and than instances take to notice.
+    private static let retention = Duration.seconds(120)
+
     /// Reads keys and journals, starts the embedded Redis if there is one, and wires everything. Does not wait for an
     /// external Redis: that is tried again and again by the services.
     ///
@@ -59,8 +63,10 @@ public struct Instance: Sendable {
         let host = Host.name
         let (id, journal): (InstanceID, FileJournal)
         do {
-            (id, journal) = try JournalDirectory(path: state.journals, ring: ring, logger: logger)
-                .open(fallbackName: Host.instanceName(of: host, isCommand: role == .command))
+            (id, journal) = try JournalDirectory(
+                path: state.journals, ring: ring, retention: embedded == nil ? retention : .zero, logger: logger
+            )
+            .open(fallbackName: Host.instanceName(of: host, isCommand: role == .command))
         } catch {
             await embedded?.stop()
             throw error
@@ -68,7 +74,11 @@ public struct Instance: Sendable {
         redis.clientName = "perennial-\(id.rawValue.prefix(40))"
         let time = FleetClock(initialWall: Host.wallTime)
         let client = RedisClient(configuration: redis, logger: logger)
-        let link = RedisLink(client: client, keys: Keys(prefix: configuration.redis.prefix), ring: ring, clock: time)
+        let link = RedisLink(
+            client: client, keys: Keys(prefix: configuration.redis.prefix), ring: ring, clock: time,
+            durability: configuration.redis.durability, durabilityTimeout: configuration.redis.durabilityTimeout,
+            // The embedded Redis syncs every write before it answers.
+            watchesFailover: embedded == nil)
         let curl = CurlClient()
         let hub = ChangeHub()
         let cache = TokenCache()

@@ -1,4 +1,5 @@
 import Logging
+import NIOConcurrencyHelpers
 import RedisStore
 import RefreshCore
 import ServiceLifecycle
@@ -11,20 +12,29 @@ final class Leftovers: Service {
     private let time: any TimeSource
     private let logger: Logger
     private let wakeup = Wakeup()
+    /// The store may have failed over since it was last looked at.
+    private let isFailoverPossible = NIOLockedValueBox(true)
+    private let failover: FailoverWatch
 
     init(coordinator: RefreshCoordinator, link: RedisLink, time: any TimeSource, logger: Logger) {
         self.coordinator = coordinator
         self.link = link
+        self.failover = FailoverWatch(link: link)
         self.time = time
         self.logger = logger
     }
 
-    func storeIsBack() { wakeup.fire() }
+    func storeIsBack() {
+        isFailoverPossible.withLockedValue { $0 = true }
+        wakeup.fire()
+    }
 
     func run() async throws {
         await cancelWhenGracefulShutdown { [self] in
             var pause = Duration.milliseconds(500)
             while !Task.isCancelled {
+                if link.gate.reason == nil, isFailoverPossible.withLockedValue({ $0 }) { await restore() }
+                await coordinator.deck.journal.releaseExpired()
                 if link.gate.reason == nil, await coordinator.hasLeftovers() {
                     let report = await coordinator.recoverLeftovers()
                     if report.committed + report.orphaned > 0 {
@@ -37,6 +47,26 @@ final class Leftovers: Service {
                 }
                 await wakeup.wait(until: time.monotonic() + pause, time: time)
             }
+        }
+    }
+
+    /// Offers Redis what it had already, in case it has lost that.
+    private func restore() async {
+        isFailoverPossible.withLockedValue { $0 = false }
+        do {
+            let age = try await failover.look()
+            if let age, age < .seconds(10) {
+                logger.warning(
+                    "Redis has failed over or been restarted: what this instance stored last is offered again, and no refresh token is spent until all had the time for that"
+                )
+            }
+            let report = await coordinator.restoreStored()
+            if report.committed > 0 { logger.notice("Redis had lost \(report.committed) tokens: they are back") }
+            if report.waiting > 0 { isFailoverPossible.withLockedValue { $0 = true } }
+        } catch {
+            // Nothing is sent meanwhile either: BEGIN looks at the server by itself.
+            isFailoverPossible.withLockedValue { $0 = true }
+            logger.debug("Redis could not be asked about a failover: \(error.message)")
         }
     }
 }

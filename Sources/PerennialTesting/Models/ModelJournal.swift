@@ -8,7 +8,12 @@ public actor ModelJournal: ResponseJournal {
     /// Entries ever appended, released ones included.
     public private(set) var appended = 0
 
-    public init() {}
+    private let keepsStored: Bool
+
+    /// - Parameter keepsStored: whether answers that are in the store are retained, for ever.
+    public init(keepsStored: Bool = false) {
+        self.keepsStored = keepsStored
+    }
 
     /// - Parameters:
     ///   - check: what ``checkWritable()`` reports from now on.
@@ -33,5 +38,18 @@ public actor ModelJournal: ResponseJournal {
 
     public func release(_ attempt: AttemptID) { entries.removeAll { $0.attempt == attempt } }
 
-    public func pending() -> [JournalEntry] { entries }
+    public func pending() -> [JournalEntry] { entries.filter { !$0.isStored } }
+
+    public func retain(_ attempt: AttemptID) {
+        guard keepsStored else { return release(attempt) }
+        for index in entries.indices where entries[index].attempt == attempt { entries[index].isStored = true }
+    }
+
+    public func retained() -> [JournalEntry] { entries.filter(\.isStored) }
+
+    public func releaseExpired() {}
+
+    public func entries(of account: AccountID) -> [JournalEntry] {
+        entries.filter { $0.account == account }.sorted { $0.generation < $1.generation }
+    }
 }

@@ -9,6 +9,7 @@ extension ModelStore: AccountStore {
         guard var record = records[request.account], !record.isRemoved else { return .missing }
         let now = time.wall()
         let account = record.snapshot
+        if let floor = request.floor, account.generation < floor { return .rolledBack(account) }
         if case .newerThan(let seen) = request.demand, account.generation > seen { return .fresh(account) }
         if !account.enabled || account.status == .reauthRequired {
             reschedule(request, at: nil)
@@ -19,10 +20,10 @@ extension ModelStore: AccountStore {
             record.lock = Lock(attempt: request.attempt, until: time.monotonic() + request.lockTTL)
             record.snapshot.intent = intent
             records[request.account] = record
-            return .granted(
-                RefreshClaim(
-                    account: record.snapshot, attempt: request.attempt, generation: account.generation,
-                    refreshToken: record.refreshToken, isRecovery: intent.resends > 0))
+            let claim = RefreshClaim(
+                account: record.snapshot, attempt: request.attempt, generation: account.generation,
+                refreshToken: record.refreshToken, isRecovery: intent.resends > 0)
+            return isConfirming ? .granted(claim) : .undurable(claim, reason: "no replica confirmed the write")
         }
         // The reply to this very attempt was lost: the same answer again.
         if var intent = account.intent, intent.attempt == request.attempt {
@@ -41,6 +42,10 @@ extension ModelStore: AccountStore {
             reschedule(request, at: next)
             let cause = account.lastFault ?? RefreshFault(kind: .unsent, message: "an earlier refresh failed")
             return .cooling(account, until: next, cause: cause)
+        }
+        if let since = inChargeSince, now < since + request.failoverHold {
+            reschedule(request, at: since + request.failoverHold)
+            return .quarantined(account, until: since + request.failoverHold, reason: "the store has failed over")
         }
         if let lock = liveLock(record), lock.attempt != request.attempt {
             return .held(account, remaining: lock.until - time.monotonic())
@@ -73,11 +78,14 @@ extension ModelStore: AccountStore {
         guard var record = records[request.account] else { return .orphaned }
         if record.lock?.attempt == request.attempt { record.lock = nil }
         defer { records[request.account] = record }
-        if !record.isRemoved, record.lastCommitted == request.attempt { return .already }
-        guard !record.isRemoved, record.snapshot.generation == request.generation else {
+        if !record.isRemoved, record.lastCommitted == request.attempt { return confirming(.already) }
+        let stored = record.snapshot.generation
+        guard !record.isRemoved, stored == request.generation else {
+            if request.occasion == .again, stored >= request.generation { return .superseded }
+            if !record.isRemoved, stored < request.generation, request.occasion != .last { return .behind(stored) }
             // A removed account has nothing left to hang an orphan on, but the answer is kept all the same.
             record.orphans.append(request)
-            return .orphaned
+            return confirming(.orphaned)
         }
         let isEnabled = record.snapshot.enabled
         record.snapshot = request.snapshot(after: record.snapshot, enabled: isEnabled)
@@ -87,7 +95,11 @@ extension ModelStore: AccountStore {
         records[request.account] = record
         index[request.account] = isEnabled ? request.dueAt : nil
         publish(request.account, .refreshed)
-        return .committed(enabled: isEnabled)
+        return confirming(.committed(enabled: isEnabled))
+    }
+
+    private func confirming(_ reply: CommitReply) -> CommitReply {
+        isConfirming ? reply : .unconfirmed(reply, reason: "no replica confirmed the write")
     }
 
     public func settle(_ request: SettleRequest) throws(StoreError) -> SettleReply {

@@ -48,6 +48,9 @@ public actor ModelStore {
     var lease: Lease?
     var leaseEpoch: Int64 = 0
     var leaseListeners: [@Sendable () -> Void] = []
+    /// Since when this server has been in charge; nil for the first one.
+    var inChargeSince: WallTime?
+    var isConfirming = true
 
     private var audiences: [Audience] = []
     private var isPublishing = true
@@ -92,6 +95,20 @@ public actor ModelStore {
 
     /// As if a newer version had written an intent that this one cannot read.
     public func leaveForeignIntent(_ account: AccountID) { records[account]?.hasForeignIntent = true }
+
+    /// While not confirming, writes are carried out, and replicas or the disk do not have them.
+    public func setConfirming(_ isConfirming: Bool) { self.isConfirming = isConfirming }
+
+    /// Everything the accounts are made of at one moment; see ``failOver(to:)``.
+    public struct Copy: Sendable { var records: [AccountID: Record] }
+
+    public func copy() -> Copy { Copy(records: records) }
+
+    /// Another server takes over, with what it had got of the data.
+    public func failOver(to copy: Copy) {
+        records = copy.records
+        inChargeSince = time.wall()
+    }
 
     /// The index forgets the account, as after a lost write.
     public func dropFromIndex(_ account: AccountID) { index[account] = nil }

@@ -30,14 +30,15 @@ public struct RedisAccountStore: AccountStore {
             case .newerThan(let generation): ("newer", generation.rawValue)
             case .whenDue: ("due", -1)
             }
-        let reply = try await link.evaluate(
+        let (reply, confirmation) = try await link.evaluateDurably(
             ScriptLibrary.begin,
             keys: [keys.account(id), keys.lock(id), keys.due(partition, request.provider), keys.pauses(partition)],
             arguments: [
                 id.rawValue, request.provider.rawValue, demand.word, demand.seen, request.attempt.rawValue,
                 request.origin.rawValue, request.lockTTL.wholeMilliseconds, request.recovering?.rawValue ?? "",
-                request.ignoresBackoff ? 1 : 0,
-            ])
+                request.ignoresBackoff ? 1 : 0, request.floor.map { String($0.rawValue) } ?? "",
+                link.watchesFailover ? request.failoverHold.wholeMilliseconds : 0,
+            ], writes: { $0.first?.string == "GRANTED" })
         guard reply.count >= 5, let word = reply[0].string, let now = link.align(reply[1]) else {
             throw .malformed("BEGIN")
         }
@@ -49,10 +50,11 @@ public struct RedisAccountStore: AccountStore {
             guard reply.count >= 6, let sealed = reply[5].bytes, let resends = reply[2].int else {
                 throw .malformed("BEGIN")
             }
-            return .granted(
-                RefreshClaim(
-                    account: snapshot, attempt: request.attempt, generation: snapshot.generation,
-                    refreshToken: try openRefreshToken(sealed, of: snapshot), isRecovery: resends > 0))
+            let claim = RefreshClaim(
+                account: snapshot, attempt: request.attempt, generation: snapshot.generation,
+                refreshToken: try openRefreshToken(sealed, of: snapshot), isRecovery: resends > 0)
+            if case .missing(let reason) = confirmation { return .undurable(claim, reason: reason) }
+            return .granted(claim)
         case "FRESH": return .fresh(snapshot)
         case "BLOCKED": return .blocked(snapshot)
         case "COOLING":
@@ -71,6 +73,13 @@ public struct RedisAccountStore: AccountStore {
             guard let intent = fields.intent else { return .foreignIntent(snapshot) }
             return .pending(snapshot, intent, age: .milliseconds(max(0, reply[2].int ?? 0)))
         case "FOREIGN": return .foreignIntent(snapshot)
+        case "ROLLED_BACK": return .rolledBack(snapshot)
+        case "QUARANTINED":
+            let until = WallTime(milliseconds: reply[2].int ?? now.milliseconds)
+            return .quarantined(
+                snapshot, until: until,
+                reason: "Redis has failed over or been restarted: no refresh token is spent for "
+                    + "\(Int((until - now).inSeconds.rounded(.up))) s, until what it may have lost is back")
         default: throw .malformed("BEGIN")
         }
     }
@@ -102,7 +111,7 @@ public struct RedisAccountStore: AccountStore {
         } catch {
             throw StoreError(error)
         }
-        let reply = try await link.evaluate(
+        let (reply, confirmation) = try await link.evaluateDurably(
             ScriptLibrary.commit,
             keys: [
                 keys.account(id), keys.lock(id), keys.due(partition, request.provider), keys.events(partition),
@@ -111,16 +120,17 @@ public struct RedisAccountStore: AccountStore {
                 id.rawValue, request.provider.rawValue, request.attempt.rawValue, request.generation.rawValue, access,
                 refresh, request.tokenType, request.expiresAt.milliseconds, request.obtainedAt.milliseconds,
                 request.dueAt.milliseconds, origin.rawValue, request.isRecovery ? 1 : 0, keys.changes,
-            ])
+                request.occasion.rawValue,
+            ], writes: { ["COMMITTED", "ALREADY"].contains($0.first?.string) })
         guard reply.count >= 3, let word = reply[0].string, link.align(reply[1]) != nil else {
             throw .malformed("COMMIT")
         }
         switch word {
-        case "COMMITTED": return .committed(enabled: reply[2].string == "1")
-        case "ALREADY": return .already
-        case "ORPHAN":
-            try await keepOrphan(request)
-            return .orphaned
+        case "COMMITTED": return confirmation.confirming(.committed(enabled: reply[2].string == "1"))
+        case "ALREADY": return confirmation.confirming(.already)
+        case "SUPERSEDED": return .superseded
+        case "BEHIND": return .behind(Generation(reply[2].int ?? 0))
+        case "ORPHAN": return try await keepOrphan(request).confirming(.orphaned)
         default: throw .malformed("COMMIT")
         }
     }
@@ -132,7 +142,7 @@ public struct RedisAccountStore: AccountStore {
         var expiresAt: Int64
     }
 
-    private func keepOrphan(_ request: CommitRequest) async throws(StoreError) {
+    private func keepOrphan(_ request: CommitRequest) async throws(StoreError) -> RedisLink.Confirmation {
         let id = request.account
         let orphan = Orphan(
             accessToken: request.accessToken.reveal(), refreshToken: request.refreshToken.reveal(),
@@ -145,12 +155,13 @@ public struct RedisAccountStore: AccountStore {
         } catch {
             throw StoreError(.sealing, "an orphaned token response could not be sealed")
         }
-        _ = try await link.evaluate(
+        return try await link.evaluateDurably(
             ScriptLibrary.orphan, keys: [keys.orphans(id), keys.events(keys.partitionNumber(id))],
             arguments: [
                 id.rawValue, request.provider.rawValue, request.attempt.rawValue, request.generation.rawValue, sealed,
                 origin.rawValue,
-            ])
+            ], writes: { _ in true }
+        ).confirmation
     }
 
     // MARK: SETTLE

@@ -25,6 +25,12 @@ public enum ServerSurvey {
                     : "Redis keeps snapshots only (appendonly no): a crash loses the tokens since the last one. "
                         + "Set appendonly yes.")
         }
+        if link.durability == .none, let replicas = fields["connected_slaves"].flatMap({ Int($0) }), replicas > 0 {
+            warnings.append(
+                "Redis has replicas, and a failover can lose what they do not have yet: the failover watch puts it back "
+                    + "where this instance can reach the new primary. Set redis.durability: replicas:1 to be safe from a "
+                    + "primary that is cut off together with an instance.")
+        }
         return warnings
     }
 

@@ -36,6 +36,7 @@ public enum StoreMeta {
                 RedisCommand("HSET", key, "check:\(sealing.idText)", sealed, "partitions", link.keys.partitions),
                 key: key)
         }
+        try await link.checkDurability()
         link.gate.open()
     }
 

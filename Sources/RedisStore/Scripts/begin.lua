@@ -1,10 +1,11 @@
 -- BEGIN: the claim to one generation's refresh token, in one round trip.
 -- KEYS  account, lock, due, pauses
 -- ARGV  id, provider, demand (newer|due), seen generation, attempt, origin, lock ttl ms, recovering attempt or '',
---       ignore back-off (0|1)
+--       ignore back-off (0|1), newest generation known or '', failover hold ms or 0
 -- Reply {word, now, detail, detail, snapshot, refresh token if granted}
 local id, provider, demand, seen, attempt, origin = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5], ARGV[6]
 local ttl, recovering, ignore_backoff = ARGV[7], ARGV[8], ARGV[9] == '1'
+local floor, failover_hold = tonumber(ARGV[10]), tonumber(ARGV[11])
 
 local account = load(KEYS[1])
 local now = now_ms()
@@ -21,6 +22,8 @@ local function reschedule(at)
 end
 
 local generation = tonumber(account[AT.generation])
+-- The caller has seen newer tokens: this store has lost writes, and what it holds may have been spent.
+if floor and generation < floor then return reply('ROLLED_BACK') end
 if demand == 'newer' and generation > seen then return reply('FRESH') end
 if account[AT.enabled] ~= '1' or account[AT.status] == 'reauth_required' then
     reschedule(nil)
@@ -65,6 +68,15 @@ local next_attempt_at = tonumber(account[AT.next_attempt_at])
 if next_attempt_at and next_attempt_at > now and not ignore_backoff then
     reschedule(next_attempt_at)
     return reply('COOLING', int(next_attempt_at))
+end
+
+-- After a failover claims may be lost: nobody spends anything before their holders have come back with the answers.
+if failover_hold > 0 then
+    local since = watch_server(KEYS[4], now)
+    if now < since + failover_hold then
+        reschedule(since + failover_hold)
+        return reply('QUARANTINED', int(since + failover_hold))
+    end
 end
 
 local holder = redis.call('GET', KEYS[2])

@@ -2,10 +2,10 @@
 -- holder still saves its token. Repeated after a lost reply it answers ALREADY.
 -- KEYS  account, lock, due, events
 -- ARGV  id, provider, attempt, generation, access, refresh, token type, expires at, obtained at, due at, origin,
---       recovery (0|1), channel
--- Reply {word, now, enabled}
+--       recovery (0|1), channel, occasion (first|again|last)
+-- Reply {word, now, enabled or generation}
 local id, provider, attempt, generation = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
-local channel = ARGV[13]
+local channel, occasion = ARGV[13], ARGV[14]
 
 local account = load(KEYS[1])
 local now = now_ms()
@@ -15,7 +15,12 @@ if exists(account) and account[AT.last_attempt] == attempt then
     redis.call('HSET', KEYS[1], 'last_attempt', attempt)
     return {'ALREADY', int(now), account[AT.enabled]}
 end
-if not exists(account) or tonumber(account[AT.generation]) ~= generation then
+local stored = tonumber(account[AT.generation] or '0')
+if not exists(account) or stored ~= generation then
+    -- It was in the store once, and what is there now came after it.
+    if occasion == 'again' and stored >= generation then return {'SUPERSEDED', int(now), ''} end
+    -- The store has lost generations in between: whoever holds them is waited for.
+    if exists(account) and stored < generation and occasion ~= 'last' then return {'BEHIND', int(now), int(stored)} end
     return {'ORPHAN', int(now), ''}
 end
 

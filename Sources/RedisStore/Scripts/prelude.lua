@@ -60,3 +60,24 @@ end
 local function announce(channel, generation, outcome, id)
     redis.call('PUBLISH', channel, generation .. ' ' .. outcome .. ' ' .. id)
 end
+
+-- Since when this very server has been in charge, in ms: 0 for the one that was there from the beginning. The key of
+-- the pauses holds, beside the providers, the replication id last seen ("id since"); Redis takes a new one whenever a
+-- replica is promoted or a server starts anew, and either may have lost writes that were acknowledged.
+local SERVER = ':server'
+
+local function watch_server(key, now)
+    local info = redis.pcall('INFO', 'replication')
+    local id = type(info) == 'string' and string.match(info, 'master_replid:(%x+)')
+    -- A hosted server that does not tell: generations have to do.
+    if not id then return 0 end
+    local known = redis.call('HGET', key, SERVER)
+    local known_id, since = string.match(known or '', '^(%x+) (%d+)$')
+    since = tonumber(since or '0')
+    -- Neither a time ahead, after the clock was set back, nor an unknown server is left standing.
+    if known_id ~= id or since > now then
+        since = known and now or 0
+        redis.call('HSET', key, SERVER, id .. ' ' .. int(since))
+    end
+    return since
+end

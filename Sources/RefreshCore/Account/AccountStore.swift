@@ -57,11 +57,18 @@ public struct BeginRequest: Sendable, Hashable {
     public var recovering: AttemptID?
     /// An operator's demand does not wait for the account's own back-off.
     public var ignoresBackoff: Bool
+    /// The newest generation that this instance knows of: an older one is not to be spent.
+    public var floor: Generation?
+    /// How long after a failover nothing is granted; see ``RefreshPolicy/failoverHold``.
+    public var failoverHold: Duration
 
     public init(
         account: AccountID, provider: ProviderName, demand: RefreshDemand, attempt: AttemptID, origin: InstanceID,
-        lockTTL: Duration, recovering: AttemptID? = nil, ignoresBackoff: Bool = false
+        lockTTL: Duration, recovering: AttemptID? = nil, ignoresBackoff: Bool = false, floor: Generation? = nil,
+        failoverHold: Duration = .zero
     ) {
+        self.floor = floor
+        self.failoverHold = failoverHold
         self.account = account
         self.provider = provider
         self.demand = demand
@@ -88,10 +95,26 @@ public enum BeginReply: Sendable {
     /// An intent written by a version this one does not know: never touched.
     case foreignIntent(AccountSnapshot)
     case missing
+    /// The claim is written, and Redis has not confirmed it as the durability setting asks: it must not be used.
+    case undurable(RefreshClaim, reason: String)
+    /// Redis has failed over (or restarted) and may have lost claims: nothing is granted before `until`.
+    case quarantined(AccountSnapshot, until: WallTime, reason: String)
+    /// The store is at an older generation than this instance knows of: it has lost writes.
+    case rolledBack(AccountSnapshot)
 }
 
 /// The arguments of COMMIT.
 public struct CommitRequest: Sendable, Hashable {
+    /// Why an answer is brought to the store.
+    public enum Occasion: String, Sendable, Hashable {
+        /// It has not been stored before, as far as is known.
+        case first
+        /// It was stored once and is offered again in case a failover has lost it.
+        case again
+        /// As ``first``, and nobody is waited for any more who might bring a store that has gone back up to date.
+        case last
+    }
+
     public var account: AccountID
     public var provider: ProviderName
     public var attempt: AttemptID
@@ -105,12 +128,14 @@ public struct CommitRequest: Sendable, Hashable {
     public var obtainedAt: WallTime
     public var dueAt: WallTime
     public var isRecovery: Bool
+    public var occasion: Occasion
 
     public init(
         account: AccountID, provider: ProviderName, attempt: AttemptID, generation: Generation, accessToken: Secret,
         refreshToken: Secret, tokenType: String, expiresAt: WallTime, obtainedAt: WallTime, dueAt: WallTime,
-        isRecovery: Bool
+        isRecovery: Bool, occasion: Occasion = .first
     ) {
+        self.occasion = occasion
         self.account = account
         self.provider = provider
         self.attempt = attempt
@@ -125,13 +150,33 @@ public struct CommitRequest: Sendable, Hashable {
     }
 }
 
-public enum CommitReply: Sendable, Hashable {
+public indirect enum CommitReply: Sendable, Hashable {
     /// Written. An account that was paused meanwhile stays paused.
     case committed(enabled: Bool)
     /// An earlier try of the same commit had been carried out.
     case already
     /// The generation had moved on, or the account was removed: the answer is kept as an orphan.
     case orphaned
+    /// An earlier try had been carried out, and the account has got newer credentials since.
+    case superseded
+    /// Not carried out: the store is at this generation, before the one that was spent, so it has lost writes.
+    case behind(Generation)
+    /// Carried out, and Redis has not confirmed it as the durability setting asks: the journal must keep the answer.
+    case unconfirmed(CommitReply, reason: String)
+
+    /// What became of the commit, confirmed or not.
+    public var outcome: CommitReply {
+        if case .unconfirmed(let outcome, _) = self { return outcome.outcome }
+        return self
+    }
+
+    /// Whether the answer rests in the store, so that the journal's part is done.
+    public var isSafe: Bool {
+        switch self {
+        case .committed, .already, .orphaned, .superseded: true
+        case .behind, .unconfirmed: false
+        }
+    }
 }
 
 /// How an attempt that got no tokens is put to rest.

@@ -60,6 +60,8 @@ public final class TokenCache: Sendable {
     public func remember(_ snapshot: AccountSnapshot, since ticket: Ticket, now: MonotonicTime) {
         state.withLockedValue { state in
             guard ticket == Ticket(version: state.versions[snapshot.id] ?? 0, epoch: state.epoch) else { return }
+            // A store that has gone back does not make this instance forget what it knows: see ``forget(_:)``.
+            if let known = state.entries[snapshot.id]?.snapshot, known.generation > snapshot.generation { return }
             store(snapshot, in: &state, now: now)
         }
     }

@@ -114,6 +114,12 @@ public struct TokenReader: Sendable {
                 throw RefreshFailure(.accountNotFound, "no account \(account)")
             }
             deck.cache.remember(snapshot, since: ticket, now: deck.time.monotonic())
+            // The store may have lost a newer token in a failover: as long as it is good it is the one to hand out.
+            if let known = deck.cache.lastKnown(account), known.generation > snapshot.generation, snapshot.enabled,
+                known.isValid(at: deck.time.wall())
+            {
+                return (known, .memory)
+            }
             return (snapshot, .redis)
         } catch let error as StoreError {
             // The store is away: the last known token is served while it is valid (I5).

@@ -30,6 +30,8 @@ public actor RefreshCoordinator {
     private var flights: [AccountID: Flight] = [:]
     private var replaying: [AttemptID: Task<Replay, Never>] = [:]
     private var deferred: [AttemptID: SettleRequest] = [:]
+    /// Since when the store has been behind what this instance knows, by account.
+    private var behindSince: [AccountID: MonotonicTime] = [:]
     private var isShuttingDown = false
 
     private struct Flight {
@@ -136,10 +138,7 @@ public actor RefreshCoordinator {
         // Detached as design §4 asks: neither a caller's cancellation nor its priority reaches a rotation.
         let ticket = deck.cache.editTicket(for: account)
         let task = Task.detached { [deck] in
-            var flight = RefreshFlight(
-                deck: deck, machine: machine, provider: policy.provider,
-                replay: { attempt throws(StoreError) in try await self.replay(attempt: attempt) },
-                deferSettlement: { await self.deferSettlement($0) })
+            var flight = RefreshFlight(deck: deck, machine: machine, provider: policy.provider, control: self)
             let result = await flight.run()
             await self.landed(account, result, since: ticket)
             return Landing(result: result, hasWaited: flight.machine.hasWaited)
@@ -150,6 +149,10 @@ public actor RefreshCoordinator {
 
     private func landed(_ account: AccountID, _ result: RefreshResult, since ticket: TokenCache.EditTicket) {
         flights[account] = nil
+        switch result {
+        case .refreshed, .newer: behindSince[account] = nil
+        case .failed: break
+        }
         if case .refreshed(let snapshot) = result {
             deck.cache.rememberCommitted(snapshot, since: ticket, now: deck.time.monotonic())
         }
@@ -159,6 +162,9 @@ public actor RefreshCoordinator {
         case .reauthRequired:
             deck.logger.error("refresh refused: \(failure.message)", metadata: metadata)
         case .coolingDown, .disabled, .accountNotFound:
+            deck.logger.debug("no refresh: \(failure.message)", metadata: metadata)
+        case .storeUnavailable where failure.retryAt != nil:
+            // The store is there but not to be relied on now: said once, where that was found out.
             deck.logger.debug("no refresh: \(failure.message)", metadata: metadata)
         default:
             deck.logger.warning("refresh failed: \(failure.message)", metadata: metadata)
@@ -182,12 +188,7 @@ extension RefreshCoordinator {
     public func recoverLeftovers() async -> ReplayReport {
         var report = ReplayReport()
         for entry in await deck.journal.pending() where !isUnderWay(entry) {
-            switch await replay(entry) {
-            case .committed, .already: report.committed += 1
-            case .orphaned: report.orphaned += 1
-            case .unusable: report.unusable += 1
-            case .waiting: report.waiting += 1
-            }
+            report.count(await replay(entry))
         }
         for (attempt, request) in deferred {
             // One that the store will not take does not hold up the others.
@@ -202,8 +203,27 @@ extension RefreshCoordinator {
         return await deck.journal.pending().contains { !isUnderWay($0) }
     }
 
-    private enum Replay: Sendable {
-        case committed, already, orphaned, unusable
+    /// Offers the store once more what it had already, after a failover that may have lost it.
+    ///
+    /// - Returns: what was not there any more as `committed`, and what could not be asked as `waiting`.
+    public func restoreStored() async -> ReplayReport {
+        var report = ReplayReport()
+        for entry in await deck.journal.retained().sorted(by: { $0.generation < $1.generation }) {
+            let replay = await replay(entry)
+            if case .stored = replay { continue }
+            report.count(replay)
+        }
+        return report
+    }
+
+    fileprivate enum Replay: Sendable {
+        /// The store has it now, and did not have it before.
+        case committed
+        /// The store had it before.
+        case stored
+        case orphaned, unusable
+        /// The store has it, but has not confirmed it.
+        case unconfirmed
         case waiting(StoreError)
     }
 
@@ -212,11 +232,11 @@ extension RefreshCoordinator {
         flights[entry.account]?.attempt == entry.attempt || replaying[entry.attempt] != nil
     }
 
-    private func deferSettlement(_ request: SettleRequest) {
+    func deferSettlement(_ request: SettleRequest) {
         deferred[request.attempt] = request
     }
 
-    private func replay(attempt: AttemptID) async throws(StoreError) -> Bool {
+    func replay(attempt: AttemptID) async throws(StoreError) -> Bool {
         // A settlement that the store missed is as good as an answer: it says that nothing was spent.
         if let settlement = deferred[attempt] {
             _ = try await deck.store.settle(settlement)
@@ -225,10 +245,52 @@ extension RefreshCoordinator {
         }
         guard let entry = await deck.journal.pending().first(where: { $0.attempt == attempt }) else { return false }
         switch await replay(entry) {
-        case .committed, .already, .orphaned: return true
+        case .committed, .stored, .orphaned, .unconfirmed: return true
         case .unusable: return false
         case .waiting(let error): throw error
         }
+    }
+
+    func floor(of account: AccountID) async -> Generation? {
+        let known = deck.cache.lastKnown(account)?.generation
+        let held = await deck.journal.entries(of: account).last { isUsable($0) }?.generation.next
+        guard let known, let held else { return known ?? held }
+        return max(known, held)
+    }
+
+    func restore(_ account: AccountID, at generation: Generation, policy: RefreshPolicy) async -> Bool {
+        let floor = await floor(of: account)
+        var hasMoved = false
+        for entry in await deck.journal.entries(of: account)
+        where entry.generation >= generation && !isUnderWay(entry) {
+            switch await replay(entry) {
+            case .committed, .unconfirmed, .orphaned: hasMoved = true
+            case .stored, .unusable, .waiting: break
+            }
+        }
+        if hasMoved { return true }
+        guard let floor, floor > generation else { return false }
+        // Somebody else may have what is missing, and is given the time to put it back.
+        guard hasWaitedEnough(for: account, policy: policy) else { return false }
+        behindSince[account] = nil
+        deck.cache.forget(account)
+        deck.logger.critical(
+            "Redis has lost newer tokens of the account and nobody has put them back: going on with what is there",
+            metadata: ["account": "\(account)", "generation": "\(generation)", "lost": "\(floor)"])
+        return true
+    }
+
+    private func hasWaitedEnough(for account: AccountID, policy: RefreshPolicy) -> Bool {
+        let now = deck.time.monotonic()
+        let since = behindSince[account] ?? now
+        behindSince[account] = since
+        return now - since >= policy.failoverHold
+    }
+
+    private func isUsable(_ entry: JournalEntry) -> Bool {
+        if entry.isStored { return true }
+        guard case .rotated = deck.endpoint.interpret(entry.response, provider: entry.provider) else { return false }
+        return policies.policy(for: entry.provider) != nil
     }
 
     /// Once at a time for each entry; who comes later shares the outcome.
@@ -246,24 +308,61 @@ extension RefreshCoordinator {
         else { return .unusable }
         let dueAt = policy.dueTime(
             expiresAt: grant.expiresAt, obtainedAt: entry.response.requestedAt, using: &generator)
-        let request = CommitRequest(
+        var request = CommitRequest(
             account: entry.account, provider: entry.provider, attempt: entry.attempt, generation: entry.generation,
             accessToken: grant.accessToken, refreshToken: grant.refreshToken ?? entry.spentRefreshToken,
             tokenType: grant.tokenType, expiresAt: grant.expiresAt, obtainedAt: entry.response.requestedAt,
-            dueAt: dueAt, isRecovery: entry.isRecovery)
+            dueAt: dueAt, isRecovery: entry.isRecovery, occasion: entry.isStored ? .again : .first)
         do {
-            let reply = try await deck.store.commit(request)
-            await deck.journal.release(entry.attempt)
-            deck.logger.notice(
-                "journal replayed: \(reply)",
-                metadata: ["account": "\(entry.account)", "generation": "\(entry.generation.next)"])
-            switch reply {
-            case .committed: return .committed
-            case .already: return .already
-            case .orphaned: return .orphaned
+            var reply = try await deck.store.commit(request)
+            if case .behind = reply.outcome, hasWaitedEnough(for: entry.account, policy: policy) {
+                // Whoever has the generations in between is not coming: kept as an orphan rather than waiting for ever.
+                request.occasion = .last
+                reply = try await deck.store.commit(request)
             }
+            await deck.journal.note(reply, of: entry.attempt)
+            return replayed(reply, entry)
         } catch {
             return .waiting(error)
+        }
+    }
+
+    private func replayed(_ reply: CommitReply, _ entry: JournalEntry) -> Replay {
+        let metadata: Logger.Metadata = [
+            "account": "\(entry.account)", "generation": "\(entry.generation.next)",
+        ]
+        switch reply {
+        case .committed:
+            behindSince[entry.account] = nil
+            deck.logger.notice(
+                entry.isStored ? "Redis had lost a token: put back from the journal" : "journal replayed: stored",
+                metadata: metadata)
+            return .committed
+        case .already, .superseded:
+            if !entry.isStored { deck.logger.notice("journal replayed: it was stored already", metadata: metadata) }
+            return .stored
+        case .orphaned:
+            deck.logger.error("journal replayed: too late, kept as an orphan", metadata: metadata)
+            return .orphaned
+        case .behind(let generation):
+            return .waiting(
+                StoreError(.unavailable, "Redis has gone back to generation \(generation) of \(entry.account)"))
+        case .unconfirmed(_, let reason):
+            deck.logger.debug("journal replayed, not confirmed yet: \(reason)", metadata: metadata)
+            return .unconfirmed
+        }
+    }
+}
+
+extension RefreshCoordinator: FlightControl {}
+
+extension RefreshCoordinator.ReplayReport {
+    fileprivate mutating func count(_ replay: RefreshCoordinator.Replay) {
+        switch replay {
+        case .committed, .stored: committed += 1
+        case .orphaned: orphaned += 1
+        case .unusable: unusable += 1
+        case .unconfirmed, .waiting: waiting += 1
         }
     }
 }

@@ -29,27 +29,33 @@ public struct FlightDeck: Sendable {
     }
 }
 
+/// What a flight leaves to its coordinator, which sees all of them.
+protocol FlightControl: Sendable {
+    /// Commits what the journal holds of an attempt; never twice at once.
+    func replay(attempt: AttemptID) async throws(StoreError) -> Bool
+    /// Keeps a settlement that the store did not take, to be repeated when it is back.
+    func deferSettlement(_ request: SettleRequest) async
+    /// The newest generation of the account that this instance knows of.
+    func floor(of account: AccountID) async -> Generation?
+    /// Puts back what a store that stands at `generation` has lost of the account, as far as it is here.
+    ///
+    /// - Returns: whether BEGIN is worth another try.
+    func restore(_ account: AccountID, at generation: Generation, policy: RefreshPolicy) async -> Bool
+}
+
 /// Performs the steps of one ``RefreshMachine`` against the real ports.
 struct RefreshFlight {
     let deck: FlightDeck
     var machine: RefreshMachine
     let provider: ProviderName
-    /// Commits what the journal holds of an attempt; the coordinator's, so that replays never run twice at once.
-    let replay: @Sendable (AttemptID) async throws(StoreError) -> Bool
-    /// Keeps a settlement that the store did not take, to be repeated when it is back.
-    let deferSettlement: @Sendable (SettleRequest) async -> Void
+    let control: any FlightControl
     private var holdsSlot = false
 
-    init(
-        deck: FlightDeck, machine: RefreshMachine, provider: ProviderName,
-        replay: @escaping @Sendable (AttemptID) async throws(StoreError) -> Bool,
-        deferSettlement: @escaping @Sendable (SettleRequest) async -> Void
-    ) {
+    init(deck: FlightDeck, machine: RefreshMachine, provider: ProviderName, control: any FlightControl) {
         self.deck = deck
         self.machine = machine
         self.provider = provider
-        self.replay = replay
-        self.deferSettlement = deferSettlement
+        self.control = control
     }
 
     mutating func run() async -> RefreshResult {
@@ -103,9 +109,29 @@ struct RefreshFlight {
     }
 
     private func begin(_ request: BeginRequest) async -> RefreshMachine.Event {
-        let sentAt = deck.time.monotonic()
+        var request = request
         do {
-            return .began(try await deck.store.begin(request), sentAt: sentAt)
+            request.floor = await control.floor(of: request.account)
+            var sentAt = deck.time.monotonic()
+            var reply = try await deck.store.begin(request)
+            if let generation = reply.doubtfulGeneration,
+                await control.restore(request.account, at: generation, policy: machine.policy)
+            {
+                request.floor = await control.floor(of: request.account)
+                sentAt = deck.time.monotonic()
+                reply = try await deck.store.begin(request)
+            }
+            switch reply {
+            case .undurable(_, let reason):
+                deck.logger.warning(
+                    "no refresh token was sent: \(reason)", metadata: ["account": "\(request.account)"])
+            case .rolledBack(let snapshot):
+                deck.logger.warning(
+                    "Redis has lost newer tokens of the account: waiting for whoever can put them back",
+                    metadata: ["account": "\(request.account)", "generation": "\(snapshot.generation)"])
+            default: break
+            }
+            return .began(reply, sentAt: sentAt)
         } catch {
             return .beginFailed(error)
         }
@@ -113,7 +139,7 @@ struct RefreshFlight {
 
     private func replayed(_ attempt: AttemptID) async -> RefreshMachine.Event {
         do {
-            return .replayed(try await replay(attempt))
+            return .replayed(try await control.replay(attempt: attempt))
         } catch {
             return .replayFailed(error)
         }
@@ -159,12 +185,18 @@ struct RefreshFlight {
     private func commit(_ request: CommitRequest) async -> RefreshMachine.Event {
         do {
             let reply = try await deck.store.commit(request)
-            await deck.journal.release(request.attempt)
+            await deck.journal.note(reply, of: request.attempt)
             deck.statistics.committed(reply, isRecovery: request.isRecovery)
-            if reply == .orphaned {
-                deck.logger.error(
-                    "a token response came too late and is kept as an orphan",
-                    metadata: ["account": "\(request.account)", "generation": "\(request.generation)"])
+            let metadata: Logger.Metadata = [
+                "account": "\(request.account)", "generation": "\(request.generation)",
+            ]
+            if reply.outcome == .orphaned {
+                deck.logger.error("a token response came too late and is kept as an orphan", metadata: metadata)
+            }
+            if case .unconfirmed(_, let reason) = reply {
+                deck.logger.warning(
+                    "the new token is served and stays in the journal until it is confirmed: \(reason)",
+                    metadata: metadata)
             }
             return .committed(reply)
         } catch {
@@ -182,8 +214,29 @@ struct RefreshFlight {
             if request.disposition != .unresolved { await deck.journal.release(request.attempt) }
             return .settled(reply)
         } catch {
-            await deferSettlement(request)
+            await control.deferSettlement(request)
             return .settleFailed(error)
+        }
+    }
+}
+
+extension BeginReply {
+    /// The generation of a store that may have lost something of the account.
+    fileprivate var doubtfulGeneration: Generation? {
+        switch self {
+        case .rolledBack(let snapshot), .quarantined(let snapshot, _, _): snapshot.generation
+        default: nil
+        }
+    }
+}
+
+extension ResponseJournal {
+    /// What the reply to a COMMIT means for the entry: kept for a while, forgotten, or still waiting.
+    func note(_ reply: CommitReply, of attempt: AttemptID) async {
+        switch reply {
+        case .committed, .already: await retain(attempt)
+        case .orphaned, .superseded: await release(attempt)
+        case .behind, .unconfirmed: break
         }
     }
 }

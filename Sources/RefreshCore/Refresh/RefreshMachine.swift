@@ -155,7 +155,8 @@ public struct RefreshMachine: Sendable {
         return .begin(
             BeginRequest(
                 account: account, provider: policy.provider, demand: demand, attempt: attempt, origin: origin,
-                lockTTL: policy.lockTTL, recovering: recovering, ignoresBackoff: ignoresBackoff))
+                lockTTL: policy.lockTTL, recovering: recovering, ignoresBackoff: ignoresBackoff,
+                failoverHold: policy.failoverHold))
     }
 
     private mutating func beginFailed(_ error: StoreError) -> Step {
@@ -198,6 +199,21 @@ public struct RefreshMachine: Sendable {
                         "an instance of a newer version has a refresh under way: update this instance"), snapshot))
         case .missing:
             return finish(.failed(RefreshFailure(.accountNotFound, "no account \(account)"), nil))
+        case .undurable(let claim, let reason):
+            // The mark may be lost with the server that has it: the token stays here (I1), the mark is taken back.
+            return settle(
+                claim, RefreshFault(kind: .unsent, message: "nothing was sent to the provider: \(reason)"),
+                code: .storeUnavailable, now: now)
+        case .quarantined(let snapshot, let until, let reason):
+            return finish(.failed(RefreshFailure(.storeUnavailable, reason, retryAt: until), snapshot))
+        case .rolledBack(let snapshot):
+            return finish(
+                .failed(
+                    RefreshFailure(
+                        .storeUnavailable,
+                        "Redis has lost newer tokens of \(account) (it is back at generation \(snapshot.generation)): "
+                            + "waiting for the instance that can put them back", retryAt: now.wall + policy.backoffBase
+                    ), snapshot))
         }
     }
 
@@ -290,10 +306,20 @@ public struct RefreshMachine: Sendable {
             return finish(.refreshed(request.snapshot(after: claim.account, enabled: enabled)))
         case .already:
             return finish(.refreshed(request.snapshot(after: claim.account, enabled: claim.account.enabled)))
-        case .orphaned:
+        case .orphaned, .superseded:
             // The account has moved on; what it is now, BEGIN says. Never a second claim for this attempt.
             demand = .newerThan(claim.generation)
             return begin()
+        case .behind(let generation):
+            // The journal keeps the answer until the generations in between are back.
+            return finish(
+                .failed(
+                    RefreshFailure(
+                        .storeUnavailable,
+                        "the new token is safe in the journal, but Redis has gone back to generation \(generation)"),
+                    claim.account))
+        case .unconfirmed(let outcome, _):
+            return committed(outcome, claim: claim, request: request)
         }
     }
 

@@ -62,6 +62,10 @@ public struct RefreshPolicy: Sendable, Hashable {
     /// Slack between the end of an exchange and the end of the lock: the time for journal and COMMIT.
     public static let lockMargin: Duration = .seconds(1)
 
+    /// How long after a failover of the store no refresh token is spent: whoever had a claim that was lost has its
+    /// answer by then, and has stored it.
+    public var failoverHold: Duration { sendBy + exchangeDeadline + .seconds(3) }
+
     /// Why these times cannot be safe together, or nil: the lock has to outlive the exchange, because it is not renewed.
     public var contradiction: String? {
         let needed = sendBy + exchangeDeadline + Self.lockMargin

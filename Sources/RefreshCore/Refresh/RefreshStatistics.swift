@@ -28,7 +28,11 @@ public final class RefreshStatistics: Sendable {
 
     func committed(_ reply: CommitReply, isRecovery: Bool) {
         counts.withLockedValue {
-            if reply == .orphaned { $0.orphaned += 1 } else { $0.refreshed += 1 }
+            switch reply.outcome {
+            case .orphaned: $0.orphaned += 1
+            case .behind: break
+            default: $0.refreshed += 1
+            }
         }
     }
 

@@ -9,11 +9,14 @@ public struct JournalEntry: Sendable, Hashable {
     public var spentRefreshToken: Secret
     public var isRecovery: Bool
     public var response: RawTokenResponse
+    /// Whether it has been in the store, and is kept for a while because a failover can lose it there.
+    public var isStored: Bool
 
     public init(
         account: AccountID, provider: ProviderName, attempt: AttemptID, generation: Generation,
-        spentRefreshToken: Secret, isRecovery: Bool, response: RawTokenResponse
+        spentRefreshToken: Secret, isRecovery: Bool, response: RawTokenResponse, isStored: Bool = false
     ) {
+        self.isStored = isStored
         self.account = account
         self.provider = provider
         self.attempt = attempt
@@ -43,6 +46,14 @@ public protocol ResponseJournal: Sendable {
     func append(_ entry: JournalEntry) async throws(JournalError)
     /// Forgets an entry whose answer is in the store. Needs no fsync: replaying once more is harmless.
     func release(_ attempt: AttemptID) async
-    /// Every entry not yet released, oldest first.
+    /// Every entry that is not known to be in the store, oldest first.
     func pending() async -> [JournalEntry]
+    /// The answer is in the store: keeps the entry for a while, marked as stored, in case a failover loses it there.
+    func retain(_ attempt: AttemptID) async
+    /// Every entry that was in the store and is still kept, oldest first.
+    func retained() async -> [JournalEntry]
+    /// Forgets retained entries that have been in the store for long enough.
+    func releaseExpired() async
+    /// What is held of one account, stored or not, in the order of generations.
+    func entries(of account: AccountID) async -> [JournalEntry]
 }

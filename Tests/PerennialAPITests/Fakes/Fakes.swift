@@ -83,6 +83,10 @@ final class FakeJournal: ResponseJournal {
     func append(_ entry: JournalEntry) async throws(JournalError) {}
     func release(_ attempt: AttemptID) async {}
     func pending() async -> [JournalEntry] { [] }
+    func retain(_ attempt: AttemptID) async {}
+    func retained() async -> [JournalEntry] { [] }
+    func releaseExpired() async {}
+    func entries(of account: AccountID) async -> [JournalEntry] { [] }
 }
 
 struct FakePolicies: PolicySource {

@@ -27,7 +27,7 @@ struct Fleet<Time: TimeSource> {
     init(
         _ time: Time, instances count: Int = 1, policies: ModelPolicies = ModelPolicies(.test()),
         lifetime: Duration = .seconds(3600), fallbackReread: Duration = .milliseconds(250),
-        patience: Duration = .seconds(75)
+        patience: Duration = .seconds(75), keepsStored: Bool = false
     ) async throws {
         self.time = time
         self.store = ModelStore(time: time)
@@ -35,7 +35,7 @@ struct Fleet<Time: TimeSource> {
         self.policies = policies
         var instances: [Instance] = []
         for number in 0..<count {
-            let (hub, cache, journal) = (ChangeHub(), TokenCache(), ModelJournal())
+            let (hub, cache, journal) = (ChangeHub(), TokenCache(), ModelJournal(keepsStored: keepsStored))
             let (statistics, limiter) = (RefreshStatistics(), ExchangeLimiter())
             await store.subscribe(hub: hub, cache: cache)
             let coordinator = RefreshCoordinator(
