@@ -103,7 +103,8 @@ let package = Package(
 
         // For tests and benchmarks.
         .target(
-            name: "PerennialTesting", dependencies: ["RefreshCore", logging, nioConcurrency],
+            name: "PerennialTesting",
+            dependencies: ["CurlClient", "MockProvider", "RefreshCore", logging, nioConcurrency, nioCore, nioPosix],
             swiftSettings: settings),
         .testTarget(
             name: "RefreshCoreTests", dependencies: ["RefreshCore", "PerennialTesting", logging, nioConcurrency],

@@ -1,6 +1,7 @@
 import ArgumentParser
 import FoundationEssentials
 import Glibc
+import PerennialTesting
 
 /// Measures Perennial against yardsticks taken in the same run and counts what it does: `PerennialBench all`.
 @main
@@ -91,6 +92,15 @@ struct BenchEnvironment: Sendable {
         guard !isQuiet else { return }
         let line = Array((text + "\n").utf8)
         _ = line.withUnsafeBytes { write(2, $0.baseAddress, $0.count) }
+    }
+}
+
+extension Workshop {
+    /// Runs `body` with a new workshop, and stops and removes everything afterwards, whatever happens.
+    static func with<Result: Sendable>(
+        _ environment: BenchEnvironment, _ body: (Workshop) async throws -> Result
+    ) async throws -> Result {
+        try await with(perennial: environment.perennial, prefix: "prn-bench", body)
     }
 }
 

@@ -1,3 +1,5 @@
+import PerennialTesting
+
 /// wrk, the load generator that takes both sides of a ratio.
 struct Wrk: Sendable {
     /// At least as many as threads.

@@ -1,3 +1,4 @@
+import PerennialTesting
 import Sealing
 
 /// The perennial.yaml of a measurement.
@@ -8,8 +9,6 @@ struct FleetConfiguration: Sendable {
     /// Exchanges under way at once with the provider.
     var concurrency = 16
     var keysFile: String?
-
-    static let provider = "mock"
 
     /// Writes it, with a sealing key beside it.
     ///
@@ -24,7 +23,7 @@ struct FleetConfiguration: Sendable {
             "sealing: { key_file: \"\(keyFile)\" }",
             "refresh: { proactive: \(isProactive) }",
             "providers:",
-            "  \(Self.provider):",
+            "  \(MockProcess.provider):",
             "    preset: oauth2",
             "    token_url: \"\(tokenURL)\"",
             "    client_id: bench",

@@ -66,7 +66,7 @@ struct IdleTickSuite: BenchSuite {
         init(_ client: RedisClient) async throws {
             self.client = client
             instance = try InstanceID("bench")
-            provider = try ProviderName(FleetConfiguration.provider)
+            provider = try ProviderName(MockProcess.provider)
             link = RedisLink(
                 client: client, keys: Keys(), ring: try KeyRing(keys: [.generate()]), clock: clock)
             try await StoreMeta.open(link)

@@ -74,14 +74,14 @@ struct WarmReadsSuite: BenchSuite {
     private static func account() -> MockAccountLine {
         let text = String(repeating: "Ab3_", count: 55)
         return MockAccountLine(
-            id: "bench", provider: FleetConfiguration.provider, refreshToken: "rt-\(text)", accessToken: "at-\(text)",
+            id: "bench", provider: MockProcess.provider, refreshToken: "rt-\(text)", accessToken: "at-\(text)",
             expiresAt: Int64(Date().timeIntervalSince1970) + 30 * 86_400)
     }
 
     /// A caller key with the scope `read`, for this run only.
     private static func createKey(_ workshop: Workshop, file: String) async throws -> String {
         let output = try await workshop.run(
-            "perennial-keys", workshop.environment.perennial,
+            "perennial-keys", workshop.perennial,
             ["keys", "create", "--name", "bench", "--scope", "read", "--file", file], timeout: .seconds(20))
         guard let key = output.split(whereSeparator: \.isNewline).first(where: { $0.hasPrefix("prn_") }) else {
             throw BenchError("perennial keys create printed no key")

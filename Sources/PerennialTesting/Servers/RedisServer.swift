@@ -18,6 +18,9 @@ public actor RedisServer {
         public var password: String?
         /// Directives as in redis.conf, one a line: `appendonly yes`, `user alice on >secret ~* &* +@all`.
         public var directives: [String]
+        /// What the server is started through: a program and its arguments that end in becoming the server, such as
+        /// `env NAME=VALUE`.
+        public var wrapper: [String] = []
 
         public init(_ listener: Listener = .unixSocket, password: String? = nil, directives: [String] = []) {
             self.listener = listener
@@ -131,7 +134,8 @@ public actor RedisServer {
     private func launch() async throws {
         starts += 1
         try RedisServerCertificates.write(configuration, to: "\(directory)/redis.conf")
-        let child = try ChildProcess("redis-server", ["\(directory)/redis.conf"], output: logPath)
+        let words = options.wrapper + ["redis-server", "\(directory)/redis.conf"]
+        let child = try ChildProcess(words[0], Array(words.dropFirst()), output: logPath)
         self.child = child
         let deadline = ContinuousClock.now + .seconds(20)
         while !log.contains("Ready to accept connections") && !log.contains("ready to accept connections at") {

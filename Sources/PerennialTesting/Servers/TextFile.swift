@@ -1,27 +1,27 @@
 import Glibc
 
-/// Small files of a measurement. All are private to this user: some hold throw-away keys and tokens.
-enum TextFile {
-    static func write(_ text: String, to path: String) throws(BenchError) {
+/// Small files of a test or a measurement. All are private to this user: some hold throw-away keys and tokens.
+public enum TextFile {
+    public static func write(_ text: String, to path: String) throws(ServerFailure) {
         try write(Array(text.utf8), to: path)
     }
 
-    static func write(_ bytes: [UInt8], to path: String) throws(BenchError) {
+    public static func write(_ bytes: [UInt8], to path: String) throws(ServerFailure) {
         let file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
-        guard file >= 0 else { throw BenchError("cannot write \(path): \(String(cString: strerror(errno)))") }
+        guard file >= 0 else { throw ServerFailure("cannot write \(path): \(String(cString: strerror(errno)))") }
         defer { close(file) }
         var rest = bytes[...]
         while !rest.isEmpty {
             let written = rest.withUnsafeBytes { Glibc.write(file, $0.baseAddress, $0.count) }
             guard written > 0 else {
-                throw BenchError("cannot write \(path): \(String(cString: strerror(errno)))")
+                throw ServerFailure("cannot write \(path): \(String(cString: strerror(errno)))")
             }
             rest = rest.dropFirst(written)
         }
     }
 
     /// Nil when it cannot be read.
-    static func read(_ path: String) -> String? {
+    public static func read(_ path: String) -> String? {
         guard let file = fopen(path, "re") else { return nil }
         defer { fclose(file) }
         var bytes: [UInt8] = []

@@ -1,30 +1,36 @@
 import CurlClient
 import Glibc
-import PerennialTesting
 
-/// The temporary directory of one measurement and everything that was started in it.
-actor Workshop {
-    nonisolated let directory: String
-    nonisolated let environment: BenchEnvironment
-    nonisolated let http: CurlClient
+/// The temporary directory of one test or measurement and everything that was started in it.
+public actor Workshop {
+    public nonisolated let directory: String
+    /// The binary under test.
+    public nonisolated let perennial: String
+    public nonisolated let http: CurlClient
     private var processes: [ServerProcess] = []
     private var redisServers: [RedisServer] = []
     private var logs = 0
+    private var keepsFiles = false
 
-    private init(_ environment: BenchEnvironment) throws {
+    private init(perennial: String, prefix: String) throws {
         // Sockets may have at most 107 bytes, so the directory is kept short.
-        var template = Array("/tmp/prn-bench-XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else { throw BenchError("cannot make a temporary directory") }
+        var template = Array("/tmp/\(prefix)-XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else { throw ServerFailure("cannot make a temporary directory") }
         directory = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        self.environment = environment
+        self.perennial = perennial
         http = CurlClient()
     }
 
     /// Runs `body` with a new workshop, and stops and removes everything afterwards, whatever happens.
-    static func with<Result: Sendable>(
-        _ environment: BenchEnvironment, _ body: (Workshop) async throws -> Result
+    ///
+    /// - Parameters:
+    ///   - perennial: path of the binary under test.
+    ///   - prefix: what the name of the directory begins with; short, because of the sockets in it.
+    public static func with<Result: Sendable>(
+        perennial: String, prefix: String = "prn",
+        _ body: (Workshop) async throws -> Result
     ) async throws -> Result {
-        let workshop = try Workshop(environment)
+        let workshop = try Workshop(perennial: perennial, prefix: prefix)
         do {
             let result = try await body(workshop)
             await workshop.close()
@@ -39,14 +45,18 @@ actor Workshop {
         await http.shutdown()
         for process in processes.reversed() { await process.stop() }
         for server in redisServers { await server.stop() }
+        guard !keepsFiles else { return }
         try? ChildProcess.run("rm", ["-rf", "--", directory])
     }
 
-    /// A file of this measurement.
-    nonisolated func path(_ name: String) -> String { "\(directory)/\(name)" }
+    /// Leaves the directory where it is, for somebody to look at.
+    public func keepFiles() { keepsFiles = true }
+
+    /// A file of this test or measurement.
+    public nonisolated func path(_ name: String) -> String { "\(directory)/\(name)" }
 
     /// Starts a program whose output goes to a file of its own.
-    func start(_ name: String, _ executable: String, _ arguments: [String]) throws -> ServerProcess {
+    public func start(_ name: String, _ executable: String, _ arguments: [String]) throws -> ServerProcess {
         logs += 1
         let process = try ServerProcess(name, executable, arguments, logPath: path("\(logs)-\(name).log"))
         processes.append(process)
@@ -56,7 +66,7 @@ actor Workshop {
     /// Runs a program to its end.
     ///
     /// - Returns: what it wrote.
-    func run(
+    public func run(
         _ name: String, _ executable: String, _ arguments: [String], timeout: Duration
     ) async throws -> String {
         let process = try start(name, executable, arguments)
@@ -65,7 +75,7 @@ actor Workshop {
     }
 
     /// A redis-server as `perennial serve` runs its own: append-only file, fsync every second, no eviction.
-    func startRedis(_ listener: RedisServer.Options.Listener = .unixSocket) async throws -> RedisServer {
+    public func startRedis(_ listener: RedisServer.Options.Listener = .unixSocket) async throws -> RedisServer {
         let server = try await RedisServer.start(
             .init(
                 listener,

@@ -1,20 +1,19 @@
 import CurlClient
-import PerennialTesting
 
 /// A `perennial serve` process.
-struct PerennialInstance: Sendable {
-    let port: Int
-    let process: ServerProcess
+public struct PerennialInstance: Sendable {
+    public let port: Int
+    public let process: ServerProcess
 
-    var origin: String { "http://127.0.0.1:\(port)" }
+    public var origin: String { "http://127.0.0.1:\(port)" }
 
     /// Starts an instance and waits until `/readyz` says that it is ready.
-    static func start(
+    public static func start(
         _ workshop: Workshop, configuration: String, number: Int = 1
     ) async throws -> PerennialInstance {
         let port = try FreePort.find()
         let process = try await workshop.start(
-            "perennial-\(number)", workshop.environment.perennial,
+            "perennial-\(number)", workshop.perennial,
             [
                 "serve", "--config", configuration, "--listen", "127.0.0.1:\(port)", "--state-dir",
                 workshop.path("state-\(number)"),
@@ -28,23 +27,23 @@ struct PerennialInstance: Sendable {
     }
 
     /// The accounts of a JSON lines file, through the command line.
-    static func importAccounts(_ workshop: Workshop, configuration: String, lines: [UInt8]) async throws {
+    public static func importAccounts(_ workshop: Workshop, configuration: String, lines: [UInt8]) async throws {
         let path = workshop.path("accounts.jsonl")
         try TextFile.write(lines, to: path)
         _ = try await workshop.run(
-            "perennial-import", workshop.environment.perennial,
+            "perennial-import", workshop.perennial,
             ["accounts", "import", "--config", configuration, "--state-dir", workshop.path("state-import"), path],
             timeout: .seconds(180))
     }
 
     /// Puts one account.
-    func put(_ account: MockAccountLine, _ http: CurlClient) async throws {
+    public func put(_ account: MockAccountLine, _ http: CurlClient) async throws {
         let answer = try await http.execute(
             CurlRequest(
                 method: "PUT", url: "\(origin)/v1/accounts/\(account.id)",
                 headers: [("Content-Type", "application/json")], body: account.putBody))
         guard (200...201).contains(answer.status) else {
-            throw BenchError(
+            throw ServerFailure(
                 "PUT of \(account.id) was answered \(answer.status): \(String(decoding: answer.body, as: UTF8.self))")
         }
     }
