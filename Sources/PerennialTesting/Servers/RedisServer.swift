@@ -21,6 +21,16 @@ public actor RedisServer {
         /// What the server is started through: a program and its arguments that end in becoming the server, such as
         /// `env NAME=VALUE`.
         public var wrapper: [String] = []
+        /// What the process is.
+        public var mode = Mode.standalone
+
+        public enum Mode: Sendable {
+            case standalone
+            /// A node of a Cluster, with a bus port of its own. It knows nobody yet.
+            case clusterNode
+            /// A Sentinel; the directives say what it monitors.
+            case sentinel
+        }
 
         public init(_ listener: Listener = .unixSocket, password: String? = nil, directives: [String] = []) {
             self.listener = listener
@@ -37,6 +47,8 @@ public actor RedisServer {
     public nonisolated let socketPath: String?
     /// Set for TCP and TLS. Stays the same over restarts.
     public nonisolated let port: Int?
+    /// Set for a node of a Cluster: where it talks to the other nodes.
+    public nonisolated let busPort: Int?
     /// Set for TLS.
     public nonisolated let certificates: RedisServerCertificates?
     /// Data, log and sockets; removed by ``stop()``.
@@ -81,6 +93,7 @@ public actor RedisServer {
         guard mkdtemp(&template) != nil else { throw StartError(description: "cannot make a temporary directory") }
         directory = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
         self.options = options
+        busPort = options.mode == .clusterNode ? try FreePort.find() : nil
         switch options.listener {
         case .unixSocket:
             (socketPath, port, certificates) = ("\(directory)/redis.sock", nil, nil)
@@ -93,6 +106,7 @@ public actor RedisServer {
         }
     }
 
+    private nonisolated var configurationPath: String { "\(directory)/redis.conf" }
     private var logPath: String { "\(directory)/server-\(starts).log" }
 
     private var log: String {
@@ -109,7 +123,9 @@ public actor RedisServer {
     }
 
     private var configuration: String {
-        var lines = ["dir \(directory)", "daemonize no", "save \"\"", "loglevel notice", "always-show-logo no"]
+        var lines = ["dir \(directory)", "daemonize no", "loglevel notice", "always-show-logo no"]
+        if options.mode != .sentinel { lines.append("save \"\"") }
+        if let busPort { lines += ["cluster-enabled yes", "cluster-port \(busPort)"] }
         switch options.listener {
         case .unixSocket:
             lines += ["port 0", "unixsocket \(socketPath ?? "")", "unixsocketperm 700"]
@@ -133,18 +149,49 @@ public actor RedisServer {
     /// Starts the process and waits for the log line that says it accepts connections, data loaded.
     private func launch() async throws {
         starts += 1
-        try RedisServerCertificates.write(configuration, to: "\(directory)/redis.conf")
-        let words = options.wrapper + ["redis-server", "\(directory)/redis.conf"]
+        // A server that has rewritten its configuration (a failover does) goes on with what it wrote.
+        if starts == 1 { try RedisServerCertificates.write(configuration, to: configurationPath) }
+        let words =
+            options.wrapper + ["redis-server", configurationPath] + (options.mode == .sentinel ? ["--sentinel"] : [])
         let child = try ChildProcess(words[0], Array(words.dropFirst()), output: logPath)
         self.child = child
         let deadline = ContinuousClock.now + .seconds(20)
-        while !log.contains("Ready to accept connections") && !log.contains("ready to accept connections at") {
+        while !isReady(log) {
             guard child.isRunning else { throw StartError(description: "redis-server ended:\n\(log.suffix(2000))") }
             guard ContinuousClock.now < deadline else {
                 throw StartError(description: "redis-server is not ready after 20 s:\n\(log.suffix(2000))")
             }
             try await Task.sleep(for: .milliseconds(5))
         }
+    }
+
+    private func isReady(_ log: String) -> Bool {
+        if options.mode == .sentinel { return log.contains("+monitor master") }
+        return log.contains("Ready to accept connections") || log.contains("ready to accept connections at")
+    }
+
+    /// Of the running process; nil while there is none.
+    public var pid: Int32? { child?.pid }
+
+    /// Whether the process has been started and has not ended; also while it is stopped by a signal.
+    public var isRunning: Bool { child?.isRunning ?? false }
+
+    /// Sends a command with redis-cli and returns what it prints: one line for each element of a reply.
+    ///
+    /// - Parameter timeout: A server that does not answer in this time is an error.
+    /// - Throws: ``StartError`` with the reply, when it is an error.
+    @discardableResult
+    public nonisolated func ask(_ words: String..., timeout: Duration = .seconds(10)) async throws -> String {
+        try await ask(words, timeout: timeout)
+    }
+
+    @discardableResult
+    nonisolated func ask(_ words: [String], timeout: Duration) async throws -> String {
+        guard let port, certificates == nil else {
+            throw StartError(description: "redis-cli is used over plain TCP only")
+        }
+        return try await RedisCLI.run(
+            ["-h", "127.0.0.1", "-p", String(port)] + words, password: options.password, timeout: timeout)
     }
 
     /// Ends the server, waits for its end and removes its directory.
