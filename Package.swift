@@ -131,6 +131,12 @@ let package = Package(
         .testTarget(
             name: "PerennialBenchTests", dependencies: ["PerennialBench", "PerennialTesting", nioConcurrency, nioCore],
             swiftSettings: settings),
+        .executableTarget(
+            name: "PerennialChaos",
+            dependencies: [
+                "ConfigurationFile", "CurlClient", "Journal", "MockProvider", "PerennialTesting", "RedisStore",
+                "RefreshCore", "Sealing", argumentParser, logging, nioConcurrency, nioCore,
+            ], path: "Tests/Chaos", swiftSettings: settings),
         .testTarget(
             name: "PerennialCLITests",
             dependencies: [

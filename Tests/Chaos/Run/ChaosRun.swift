@@ -1,0 +1,139 @@
+import CurlClient
+import MockProvider
+import PerennialTesting
+
+/// One run from the first process to the verdict.
+struct ChaosRun: Sendable {
+    let plan: ChaosPlan
+    let site: ChaosSite
+    let narrator: Narrator
+    private let timeline = Timeline()
+    private let tally = ReadTally()
+    /// How long an account may take to come to rest, besides the life of a token.
+    private static let patience = Duration.seconds(60)
+
+    /// - Parameter keepsFiles: even when all is well.
+    static func perform(_ plan: ChaosPlan, perennial: String, keepsFiles: Bool) async throws -> ChaosReport {
+        let narrator = Narrator()
+        return try await Workshop.with(perennial: perennial, prefix: "prn-chaos") { workshop in
+            if keepsFiles { await workshop.keepFiles() }
+            narrator.say("starting \(plan.instances) instances, Redis (\(plan.topology.rawValue)), providers")
+            let site = try await ChaosSite.open(plan, workshop: workshop)
+            do {
+                var report = try await ChaosRun(plan: plan, site: site, narrator: narrator).run()
+                await site.close()
+                if !report.violations.isEmpty { await workshop.keepFiles() }
+                if keepsFiles || !report.violations.isEmpty { report.files = workshop.directory }
+                return report
+            } catch {
+                await site.close()
+                await workshop.keepFiles()
+                narrator.write("the files are in \(workshop.directory)")
+                throw error
+            }
+        }
+    }
+
+    private func run() async throws -> ChaosReport {
+        try await site.start()
+        let startedAt = Wall.now()
+        let schedule = FaultSchedule.make(plan)
+        narrator.say("\(plan.accounts) accounts, \(schedule.count) faults to come (seed \(plan.seed))")
+        let http = CurlClient()
+        let readers = TokenReaders(site: site, tally: tally, http: http)
+        let reading = Task { await readers.run() }
+        let watch = InstanceWatch(site.instances)
+        let watching = Task { await watch.run() }
+        do {
+            await FaultInjector(site: site, timeline: timeline, narrator: narrator).run(schedule)
+            narrator.say("no more faults: all is made well")
+            try await site.heal()
+            let fleet = try await settle(http)
+            reading.cancel()
+            await reading.value
+            watching.cancel()
+            await watching.value
+            let verdict = try await judge(fleet, readers, watch: watch)
+            await http.shutdown()
+            return report(verdict, startedAt: startedAt, schedule: schedule)
+        } catch {
+            reading.cancel()
+            watching.cancel()
+            await reading.value
+            await http.shutdown()
+            throw error
+        }
+    }
+
+    /// Waits until each account lives or is lost, at least for the life of a token: then each has been refreshed since.
+    private func settle(_ http: CurlClient) async throws -> FleetState {
+        let start = ContinuousClock.now
+        var lastError: (any Error)?
+        while true {
+            do {
+                let fleet = try await FleetState.read(from: site.instances[0], http)
+                let waited = ContinuousClock.now - start
+                let open = fleet.accounts.count { !$0.isSettled }
+                if waited > plan.lifetime, open == 0 { return fleet }
+                if waited > plan.lifetime + Self.patience {
+                    narrator.say("\(open) accounts have not come to rest")
+                    return fleet
+                }
+            } catch {
+                lastError = error
+                if ContinuousClock.now - start > plan.lifetime + Self.patience { throw lastError ?? error }
+            }
+            try await Task.sleep(for: .milliseconds(500))
+        }
+    }
+
+    // MARK: judging
+
+    private func judge(
+        _ fleet: FleetState, _ readers: TokenReaders, watch: InstanceWatch
+    ) async throws -> Verdict {
+        narrator.say("reading each account once more")
+        let unusable = await unusableAccounts(readers)
+        let hasLeader = await site.leader() != nil
+        var ends = watch.ends
+        for instance in site.instances {
+            if let end = await instance.stop(patience: .seconds(15)) { ends.append(end) }
+        }
+        let leftovers = try await Leftovers.find(site)
+        var ledgers: [MockLedger] = []
+        for provider in site.providers { ledgers.append(try await provider.mock.ledger()) }
+        let log = LogScan(files: site.instances.map(\.logPath))
+        let audit = SpendAudit(ledgers: ledgers, log: log)
+        let finder = LossFinder(
+            rotations: plan.rotations, wires: site.providers.map(\.log.exchanges), timeline: timeline.entries)
+        let losses = unusable.map { finder.find($0, uses: audit.byAccount[$0.id] ?? []) }
+        return Verdict(
+            fleet: fleet, expectedAccounts: plan.accounts, losses: losses, audit: audit, ledgers: ledgers.map(\.totals),
+            leftovers: leftovers, log: log, reads: tally.counts, incidents: tally.incidents, ends: ends,
+            hasLeader: hasLeader)
+    }
+
+    /// The accounts that no instance gives a token for which the provider takes.
+    private func unusableAccounts(_ readers: TokenReaders) async -> [ChaosAccount] {
+        await withTaskGroup(of: ChaosAccount?.self) { group in
+            var rest = site.accounts[...]
+            var unusable: [ChaosAccount] = []
+            func next() {
+                guard let account = rest.popFirst() else { return }
+                group.addTask { await readers.isUsable(account) ? nil : account }
+            }
+            for _ in 0..<16 { next() }
+            while let account = await group.next() {
+                if let account { unusable.append(account) }
+                next()
+            }
+            return unusable.sorted { $0.id < $1.id }
+        }
+    }
+
+    private func report(_ verdict: Verdict, startedAt: Int64, schedule: [ScheduledFault]) -> ChaosReport {
+        ChaosReport(
+            plan: plan, verdict: verdict, timeline: timeline.entries, startedAt: startedAt,
+            took: Wall.now() - startedAt)
+    }
+}

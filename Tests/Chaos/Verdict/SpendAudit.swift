@@ -1,0 +1,41 @@
+import MockProvider
+
+/// Reads the providers' ledgers: whether a refresh token was sent twice without leave.
+struct SpendAudit: Sendable {
+    /// Uses of refresh tokens.
+    private(set) var uses = 0
+    /// Second uses that an instance has announced, at most one for each generation.
+    private(set) var recoveries = 0
+    /// Second uses that nobody has announced, or third ones. Must be none.
+    private(set) var unexcused: [String] = []
+    /// The uses of each account, oldest first.
+    private(set) var byAccount: [String: [MockTokenUse]] = [:]
+
+    init(ledgers: [MockLedger], log: LogScan) {
+        for ledger in ledgers {
+            uses += ledger.uses.count
+            for use in ledger.uses {
+                if let account = use.account { byAccount[account, default: []].append(use) }
+            }
+        }
+        for (account, uses) in byAccount.sorted(by: { $0.key < $1.key }) {
+            var generations: [TokenFingerprint: Int] = [:]
+            var seen: [TokenFingerprint: Int] = [:]
+            for use in uses {
+                // A token is first used when its predecessor's answer is in the store: the order is that of generations.
+                let generation = generations[use.fingerprint] ?? generations.count + 1
+                generations[use.fingerprint] = generation
+                seen[use.fingerprint, default: 0] += 1
+                guard let count = seen[use.fingerprint], count > 1 else { continue }
+                let announced = log.recoveries[.init(account: account, generation: generation)] ?? 0
+                if count == 2, announced > 0 {
+                    recoveries += 1
+                } else {
+                    unexcused.append(
+                        "use \(count) of the refresh token of generation \(generation) of \(account) at "
+                            + "\(use.at.milliseconds): \(use.outcome), \(announced) re-sends announced")
+                }
+            }
+        }
+    }
+}
