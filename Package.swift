@@ -146,9 +146,8 @@ let package = Package(
         .testTarget(
             name: "IntegrationTests",
             dependencies: [
-                "MockProvider", "Perennial", "PerennialConfiguration", "PerennialTesting", "RedisClient", "RedisStore",
-                "RefreshCore", lifecycle,
-                logging,
+                "CurlClient", "MockProvider", "Perennial", "PerennialConfiguration", "PerennialTesting", "RedisClient",
+                "RedisStore", "RefreshCore", "Sealing", lifecycle, logging,
             ], swiftSettings: settings),
         .testTarget(name: "CurlClientTests", dependencies: ["CurlClient", nioConcurrency], swiftSettings: settings),
         .testTarget(

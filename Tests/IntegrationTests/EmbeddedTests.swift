@@ -19,7 +19,7 @@ import Testing
 @Suite(.serialized, .timeLimit(.minutes(5)))
 struct EmbeddedTests {
     @Test func nothingIsLostWhenPerennialIsKilled() async throws {
-        try await Workshop.run { shop in
+        try await EmbeddedWorkshop.run { shop in
             try shop.importAccounts(20)
             var server = try shop.serve()
             try await shop.waitUntilReady()
@@ -37,7 +37,7 @@ struct EmbeddedTests {
     }
 
     @Test func nothingIsLostWhenItsRedisIsKilled() async throws {
-        try await Workshop.run { shop in
+        try await EmbeddedWorkshop.run { shop in
             try shop.importAccounts(20)
             let server = try shop.serve()
             try await shop.waitUntilReady()
@@ -53,7 +53,7 @@ struct EmbeddedTests {
     }
 
     @Test func bothKilledAtOnceComeBackWithEverything() async throws {
-        try await Workshop.run { shop in
+        try await EmbeddedWorkshop.run { shop in
             try shop.importAccounts(20)
             var server = try shop.serve()
             try await shop.waitUntilReady()
@@ -70,7 +70,7 @@ struct EmbeddedTests {
     }
 
     @Test func aLostSealingKeyIsRefusedAndSaid() async throws {
-        try await Workshop.run { shop in
+        try await EmbeddedWorkshop.run { shop in
             try shop.importAccounts(1)
             try FileManager.default.removeItem(atPath: "\(shop.path)/state/sealing.key")
             let (output, status) = shop.perennial("accounts", "list", "--config", shop.configuration)
@@ -81,17 +81,17 @@ struct EmbeddedTests {
 }
 
 /// A directory with a configuration for the binary under test.
-struct Workshop: Sendable {
+struct EmbeddedWorkshop: Sendable {
     let path: String
     let configuration: String
     private let socket: String
     private let binary: String
 
-    static func run(_ body: (Workshop) async throws -> Void) async throws {
+    static func run(_ body: (EmbeddedWorkshop) async throws -> Void) async throws {
         // Short, because of the sockets in it.
         let path = "/tmp/prn-\(UInt32.random(in: .min ... .max))"
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-        let shop = Workshop(
+        let shop = EmbeddedWorkshop(
             path: path, configuration: "\(path)/perennial.yaml", socket: "\(path)/api.sock", binary: try Self.binary())
         let yaml = """
             listen: unix:\(shop.socket)

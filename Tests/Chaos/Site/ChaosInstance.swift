@@ -38,6 +38,7 @@ actor ChaosInstance {
     func kill() {
         child?.kill(SIGKILL)
         child?.wait()
+        FakeClock.forget(child?.pid)
         child = nil
         state = .down
     }
@@ -74,6 +75,7 @@ actor ChaosInstance {
         defer {
             child.killGroup()
             child.wait()
+            FakeClock.forget(child.pid)
             self.child = nil
             state = .down
         }

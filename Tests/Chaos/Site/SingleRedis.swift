@@ -36,7 +36,7 @@ struct SingleRedis: RedisSite {
         switch kind {
         case .redisKill:
             hit("redis")
-            await server.kill()
+            await kill()
             try await Task.sleep(for: seconds(100...4000))
             try await server.restart()
         case .redisPowerCut:
@@ -44,7 +44,7 @@ struct SingleRedis: RedisSite {
             let file = appendOnlyFile
             let safe = file.flatMap { Self.size($0) }
             try await Task.sleep(for: .seconds(1))
-            await server.kill()
+            await kill()
             if let file, let safe { truncate(file, off_t(safe)) }
             try await Task.sleep(for: seconds(100...2000))
             try await server.restart()
@@ -70,10 +70,17 @@ struct SingleRedis: RedisSite {
         if await !server.isRunning { try await server.restart() }
     }
 
+    private func kill() async {
+        let pid = await server.pid
+        await server.kill()
+        FakeClock.forget(pid)
+    }
+
     func primaries() async throws -> [RedisServer] { [server] }
 
     func stop() async {
         for wire in wires { await wire.close() }
+        await kill()
         await server.stop()
     }
 

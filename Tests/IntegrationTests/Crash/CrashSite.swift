@@ -1,0 +1,241 @@
+import CurlClient
+import MockProvider
+import PerennialTesting
+import RedisStore
+import RefreshCore
+import Sealing
+
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#else
+    import Foundation
+#endif
+
+/// Real instances, a real Redis and a provider, with wires between them that can be held and cut at an exact moment.
+struct CrashSite: Sendable {
+    struct Setup: Sendable {
+        var instances = 1
+        /// As `mock-provider --rotation` and the configuration say it.
+        var rotation = (option: "single_use", setting: "single_use")
+        /// Of access tokens.
+        var life = "60s"
+        /// How long the provider thinks: the time in which an exchange can be interfered with.
+        var latency = "5ms"
+        var isProactive = false
+        /// Instances whose wall clock can be turned.
+        var turned: Set<Int> = []
+        var turnsRedis = false
+        var redisPassword: String?
+        var redisDirectives = ["appendonly yes", "appendfsync always"]
+    }
+
+    /// The times in the configuration of the instances.
+    static let lockTTL = Duration.seconds(4)
+    static let leaseTTL = Duration.seconds(2)
+
+    let workshop: Workshop
+    let redis: RedisServer
+    let mock: MockProcess
+    /// By instance; the first is that of instance 1.
+    let redisWires: [FaultProxy]
+    let providerWires: [FaultProxy]
+    let instances: [CrashInstance]
+    let instanceClock: FakeClock?
+    let redisClock: FakeClock?
+
+    static func run(
+        _ setup: Setup = Setup(), _ body: @Sendable (CrashSite) async throws -> Void
+    ) async throws {
+        let binary = try PerennialBinary.locate(besides: CommandLine.arguments[0])
+        try await Workshop.with(perennial: binary) { workshop in
+            var options = RedisServer.Options(.tcp, password: setup.redisPassword, directives: setup.redisDirectives)
+            var redisClock: FakeClock?
+            if setup.turnsRedis {
+                let clock = try FakeClock(file: workshop.path("redis.clock"))
+                options.wrapper = clock.wrapper(allocator: FakeClock.systemAllocator)
+                redisClock = clock
+            }
+            try await withRedisServer(options) { redis in
+                let site = try await CrashSite(setup, workshop: workshop, redis: redis, redisClock: redisClock)
+                do {
+                    for instance in site.instances { try await instance.start() }
+                    for instance in site.instances { try await site.waitUntilReady(instance) }
+                    try await body(site)
+                } catch {
+                    await site.close()
+                    throw error
+                }
+                await site.close()
+            }
+        }
+    }
+
+    private init(_ setup: Setup, workshop: Workshop, redis: RedisServer, redisClock: FakeClock?) async throws {
+        self.workshop = workshop
+        self.redis = redis
+        self.redisClock = redisClock
+        mock = try await MockProcess.start(
+            workshop, latency: setup.latency, options: ["--rotation", setup.rotation.option, "--lifetime", setup.life])
+        instanceClock = setup.turned.isEmpty ? nil : try FakeClock(file: workshop.path("instance.clock"))
+        let key = workshop.path("sealing.key")
+        try TextFile.write(SealingKey.generate().revealBase64() + "\n", to: key)
+        var (redisWires, providerWires, instances): ([FaultProxy], [FaultProxy], [CrashInstance]) = ([], [], [])
+        for number in 1...setup.instances {
+            let redisWire = try await FaultProxy.start(to: .port(redis.port ?? 0))
+            let providerWire = try await FaultProxy.start(to: .port(mock.port))
+            let login = setup.redisPassword.map { ":\($0)@" } ?? ""
+            let yaml = """
+                redis: { url: "redis://\(login)127.0.0.1:\(redisWire.port)", command_timeout: 1s }
+                sealing: { key_file: "\(key)" }
+                refresh: { proactive: \(setup.isProactive) }
+                lease: { ttl: 2s }
+                providers:
+                  mock:
+                    preset: oauth2
+                    token_url: "http://127.0.0.1:\(providerWire.port)/oauth2/token"
+                    client_id: test
+                    client_auth: none
+                    rotation: \(setup.rotation.setting)
+                    send_by: 500ms
+                    connect_timeout: 500ms
+                    exchange_deadline: 2s
+                    lock_ttl: 4s
+                    backoff: { base: 200ms, cap: 1s }
+
+                """
+            let file = workshop.path("perennial-\(number).yaml")
+            try TextFile.write(yaml, to: file)
+            let wrapper = setup.turned.contains(number) ? instanceClock?.wrapper() ?? [] : []
+            instances.append(
+                CrashInstance(
+                    number: number, port: try FreePort.find(), directory: workshop.path("state-\(number)"),
+                    words: wrapper + [workshop.perennial, "serve", "--config", file],
+                    logPath: workshop.path("instance-\(number).log")))
+            redisWires.append(redisWire)
+            providerWires.append(providerWire)
+        }
+        (self.redisWires, self.providerWires, self.instances) = (redisWires, providerWires, instances)
+    }
+
+    private func close() async {
+        for instance in instances { await instance.kill() }
+        for wire in redisWires + providerWires { await wire.close() }
+        if redisClock != nil {
+            let pid = await redis.pid
+            await redis.kill()
+            FakeClock.forget(pid)
+        }
+    }
+
+    func waitUntilReady(_ instance: CrashInstance) async throws {
+        try await eventually("instance \(instance.number) is ready: \(instance.log.suffix(500))", within: .seconds(30))
+        {
+            (try? await workshop.http.execute(CurlRequest(url: instance.origin + "/readyz")))?.status == 200
+        }
+    }
+
+    // MARK: accounts
+
+    /// Puts an account of the provider in, through instance 1.
+    ///
+    /// - Returns: its id.
+    func add(isExpired: Bool = false) async throws -> String {
+        let line = try await mock.seedOne("account-\(UInt32.random(in: .min ... .max))-", isExpired: isExpired)
+        let answer = try await workshop.http.execute(
+            CurlRequest(
+                method: "PUT", url: "\(instances[0].origin)/v1/accounts/\(line.id)",
+                headers: [("Content-Type", "application/json")], body: line.putBody))
+        guard answer.status == 201 else { throw ServerFailure("the account was answered \(answer.status)") }
+        return line.id
+    }
+
+    struct Answer: Sendable {
+        /// 0: none came.
+        var status: Int
+        var token: String?
+        var generation: Int64?
+        /// What an error says.
+        var detail: String?
+    }
+
+    private struct Body: Decodable {
+        var accessToken: String?
+        var generation: Int64?
+        var detail: String?
+
+        private enum CodingKeys: String, CodingKey {
+            case accessToken = "access_token"
+            case generation, detail
+        }
+    }
+
+    /// Asks an instance (from 1) for the account's token.
+    func read(_ account: String, from number: Int = 1, timeout: Duration = .seconds(15)) async -> Answer {
+        await send(CurlRequest(url: url(number, account, "token"), totalTimeout: timeout))
+    }
+
+    /// Asks an instance for a new token in the place of a generation.
+    func refresh(_ account: String, from number: Int = 1, generation: Int64 = 1) async -> Answer {
+        await send(
+            CurlRequest(
+                method: "POST", url: url(number, account, "refresh"), headers: [("Content-Type", "application/json")],
+                body: Array("{\"if_generation\":\(generation)}".utf8), totalTimeout: .seconds(15)))
+    }
+
+    private func url(_ number: Int, _ account: String, _ what: String) -> String {
+        "\(instances[number - 1].origin)/v1/accounts/\(account)/\(what)"
+    }
+
+    private func send(_ request: CurlRequest) async -> Answer {
+        guard let answer = try? await workshop.http.execute(request) else { return Answer(status: 0) }
+        let body = try? JSONDecoder().decode(Body.self, from: Data(answer.body))
+        return Answer(
+            status: answer.status, token: body?.accessToken, generation: body?.generation, detail: body?.detail)
+    }
+
+    /// Whether the provider's API takes a token.
+    func isTaken(_ token: String?) async -> Bool {
+        guard let token else { return false }
+        let request = CurlRequest(url: mock.resourceURL, headers: [("Authorization", "Bearer \(token)")])
+        return (try? await workshop.http.execute(request))?.status == 200
+    }
+
+    // MARK: moments
+
+    /// Waits until the provider has rotated this often.
+    func waitForRotations(_ count: Int) async throws {
+        try await eventually("the provider has rotated") { try await mock.totals().refreshes >= count }
+    }
+
+    /// A field of the account's hash, as Redis has it.
+    func field(_ name: String, of account: String) async throws -> String {
+        try await redis.ask("hget", Keys().account(try AccountID(account)), name)
+    }
+
+    /// Waits until the claim to the account's refresh token stands in Redis.
+    func waitForIntent(_ account: String) async throws {
+        try await eventually("there is an intent") { try await !field("intent", of: account).isEmpty }
+    }
+
+    /// Waits until an instance has a token response on disk.
+    func waitForJournal(_ number: Int = 1) async throws {
+        let directory = "\(instances[number - 1].directory)/journal"
+        try await eventually("the answer is in the journal") {
+            let names = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
+            return names.contains { (TextFile.read("\(directory)/\($0)") ?? "").count > 100 }
+        }
+    }
+
+    /// Waits until the account has its second token everywhere, and says what the provider has seen until then.
+    func expectOneRefresh(_ account: String) async throws -> Bool {
+        for number in 1...instances.count {
+            try await eventually("instance \(number) has the new token") {
+                let answer = await read(account, from: number)
+                guard answer.generation == 2 else { return false }
+                return await isTaken(answer.token)
+            }
+        }
+        let totals = try await mock.totals()
+        return totals.tokenRequests == 1 && totals.maxUsesOfOneToken == 1 && totals.familiesRevoked == 0
+    }
+}

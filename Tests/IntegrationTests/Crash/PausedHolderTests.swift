@@ -1,0 +1,53 @@
+import PerennialTesting
+import Testing
+
+/// A holder that stands still for longer than its lock lives, and callers who go away.
+@Suite(.serialized, .timeLimit(.minutes(5)))
+struct PausedHolderTests {
+    /// The claim is in Redis, its reply is held back, and the holder sleeps over its lock: it must not send any more.
+    @Test func aHolderStoppedBeforeSendingSendsNothingAndTheSuccessorProceeds() async throws {
+        try await CrashSite.run(.init(instances: 2)) { site in
+            let account = try await site.add(isExpired: true)
+            site.redisWires[0].set(.init(holdsReplies: true))
+            let caller = Task { await site.read(account, from: 1) }
+            try await site.waitForIntent(account)
+            await site.instances[0].pause()
+            site.redisWires[0].set(.init())
+            try await Task.sleep(for: CrashSite.lockTTL + .seconds(1))
+            let answer = await site.read(account, from: 2)
+            #expect(answer.status == 200)
+            #expect(answer.generation == 2)
+            await site.instances[0].resume()
+            _ = await caller.value
+            #expect(try await site.expectOneRefresh(account))
+        }
+    }
+
+    /// The provider has rotated and its answer waits in the holder's socket: it is committed, however late.
+    @Test func theAnswerOfAHolderStoppedDuringTheExchangeIsStillStored() async throws {
+        try await CrashSite.run(.init(instances: 2, latency: "1s")) { site in
+            let account = try await site.add()
+            let caller = Task { await site.refresh(account, from: 1) }
+            try await site.waitForRotations(1)
+            await site.instances[0].pause()
+            try await Task.sleep(for: CrashSite.lockTTL + .seconds(1))
+            // The token is good: nobody needs to risk a second use.
+            let late = await site.refresh(account, from: 2)
+            #expect(late.status != 200)
+            let meanwhile = await site.read(account, from: 2)
+            #expect(meanwhile.generation == 1)
+            await site.instances[0].resume()
+            _ = await caller.value
+            #expect(try await site.expectOneRefresh(account))
+        }
+    }
+
+    @Test func aCallerThatGoesAwayAbandonsNoRotation() async throws {
+        try await CrashSite.run(.init(latency: "800ms")) { site in
+            let account = try await site.add(isExpired: true)
+            let gone = await site.read(account, timeout: .milliseconds(300))
+            #expect(gone.status == 0)
+            #expect(try await site.expectOneRefresh(account))
+        }
+    }
+}
