@@ -71,7 +71,8 @@ let package = Package(
             name: "Providers", dependencies: ["ConfigurationFile", "CurlClient", "RefreshCore"],
             resources: [.embedInCode("Presets")], swiftSettings: settings),
         .target(
-            name: "PerennialConfiguration", dependencies: ["ConfigurationFile", "Providers", "RefreshCore"],
+            name: "PerennialConfiguration",
+            dependencies: ["ConfigurationFile", "Providers", "RedisClient", "RefreshCore"],
             swiftSettings: settings),
 
         // The faces.

@@ -1,5 +1,6 @@
 public import ConfigurationFile
 import Providers
+import RedisClient
 import RefreshCore
 
 extension PerennialConfiguration {
@@ -233,13 +234,10 @@ private struct ConfigurationReading {
 
     /// Never repeats the URL, which may hold a password.
     private static func reasonAgainstRedisURL(_ text: String) -> String? {
-        guard ["redis://", "rediss://", "unix://"].contains(where: { text.lowercased().hasPrefix($0) }) else {
-            return "has to begin with redis://, rediss:// or unix://"
-        }
         guard text.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F }) else {
             return "holds a blank or a control character: percent-encode it"
         }
-        return text.hasSuffix("://") ? "names no server" : nil
+        return RedisConfiguration.reasonAgainst(url: text)
     }
 
     private static func isPrefix(_ text: String) -> Bool {

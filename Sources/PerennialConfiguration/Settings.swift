@@ -2,7 +2,7 @@ public import RefreshCore
 
 /// Which Redis, and how to get there.
 public struct RedisSettings: Sendable, Hashable {
-    /// `redis://`, `rediss://` or `unix://`. May hold a password. Nil: Perennial runs a redis-server of its own.
+    /// `redis://`, `rediss://`, `unix://`, `redis+sentinel://` or `redis+cluster://`. May hold a password. Nil: Perennial runs a redis-server of its own.
     public var url: Secret?
     public var username: String?
     public var password: Secret?

@@ -1,3 +1,4 @@
+import RedisClient
 import RefreshCore
 
 /// Every key and channel name there is. Nothing else in the project spells one.
@@ -12,6 +13,10 @@ public struct Keys: Sendable, Hashable {
         self.prefix = prefix
         self.partitions = max(1, partitions)
     }
+
+    /// How many partitions a new store gets: 1 where one server holds everything, 64 on a Cluster, where they spread
+    /// over the nodes. An old store keeps the number it was made with; see ``StoreMeta``.
+    public static func partitions(on deployment: RedisDeployment) -> Int { deployment.isCluster ? 64 : 1 }
 
     // MARK: Of an account
 

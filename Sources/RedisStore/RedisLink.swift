@@ -6,27 +6,35 @@ import Sealing
 /// Keeps every part of the store from Redis until ``StoreMeta`` has found that this is the right store and the right
 /// key: nothing is written before that.
 public final class StoreGate: Sendable {
-    private let obstacle: NIOLockedValueBox<StoreError?>
+    private struct State {
+        var obstacle: StoreError?
+        var partitions: Int?
+    }
+
+    private let state: NIOLockedValueBox<State>
 
     /// - Parameter reason: what to tell whoever asks too early.
     public init(closedBecause reason: String = "Redis has not been reached yet") {
-        self.obstacle = NIOLockedValueBox(StoreError(.unavailable, reason))
+        state = NIOLockedValueBox(State(obstacle: StoreError(.unavailable, reason)))
     }
 
-    public func open() { obstacle.withLockedValue { $0 = nil } }
-    public func close(_ error: StoreError) { obstacle.withLockedValue { $0 = error } }
+    /// - Parameter partitions: What the store says of itself.
+    func open(partitions: Int) { state.withLockedValue { $0 = State(obstacle: nil, partitions: partitions) } }
+    public func close(_ error: StoreError) { state.withLockedValue { $0.obstacle = error } }
     /// Why the store cannot be used; nil once it can.
-    public var reason: StoreError? { obstacle.withLockedValue { $0 } }
+    public var reason: StoreError? { state.withLockedValue { $0.obstacle } }
+    /// How many partitions the store has; nil until that has been read.
+    var partitions: Int? { state.withLockedValue { $0.partitions } }
 
     func check() throws(StoreError) {
-        if let error = obstacle.withLockedValue({ $0 }) { throw error }
+        if let error = reason { throw error }
     }
 }
 
 /// What every part of the store works with: the client, the names of the keys, the sealing keys and the fleet's clock.
 public struct RedisLink: Sendable {
     public let client: RedisClient
-    public let keys: Keys
+    private let ownKeys: Keys
     public let ring: KeyRing
     public let clock: FleetClock
     public let gate: StoreGate
@@ -37,6 +45,7 @@ public struct RedisLink: Sendable {
     /// Whether a change of the server's replication id stops spending for a while: on, unless the server loses nothing.
     public let watchesFailover: Bool
 
+    /// - Parameter keys: Their number of partitions is that of a new store; a store that exists has its own.
     public init(
         client: RedisClient, keys: Keys, ring: KeyRing, clock: FleetClock, gate: StoreGate = StoreGate(),
         durability: Durability = .none, durabilityTimeout: Duration = .seconds(1), watchesFailover: Bool = true
@@ -45,10 +54,15 @@ public struct RedisLink: Sendable {
         self.durabilityTimeout = durabilityTimeout
         self.watchesFailover = watchesFailover
         self.client = client
-        self.keys = keys
+        ownKeys = keys
         self.ring = ring
         self.clock = clock
         self.gate = gate
+    }
+
+    /// With the number of partitions that the store has.
+    public var keys: Keys {
+        gate.partitions.map { Keys(prefix: ownKeys.prefix, partitions: $0) } ?? ownKeys
     }
 
     func evaluate(
@@ -110,6 +124,9 @@ extension StoreError {
             self.init(.unavailable, "Redis is not available: \(error.message)")
         case .cancelled:
             self.init(error.mayHaveExecuted ? .outcomeUnknown : .cancelled, "the Redis command was cancelled")
+        case .server where !error.mayHaveExecuted:
+            // A Cluster or a Sentinel group that has no primary at present.
+            self.init(.unavailable, "Redis is not available: \(error.message)")
         case .server:
             self.init(.refused, "Redis refused: \(error.message)")
         default:

@@ -67,7 +67,10 @@ struct LayeringTests {
         (["TOKEN_REFRESH_INTERVAL": "0"], "environment variable TOKEN_REFRESH_INTERVAL: \"0\""),
         (["TOKEN_REFRESH_WINDOW": "-5"], "environment variable TOKEN_REFRESH_WINDOW: \"-5\""),
         (["TOKEN_REFRESH_WINDOW": "99999999999999999999"], "environment variable TOKEN_REFRESH_WINDOW:"),
-        (["REDIS_URL": "localhost:6379"], "environment variable REDIS_URL: has to begin with redis://"),
+        (
+            ["REDIS_URL": "localhost:6379"],
+            "environment variable REDIS_URL: The Redis URL is malformed: it must start with redis://"
+        ),
         (["PERENNIAL_LISTEN": "8700"], "environment variable PERENNIAL_LISTEN: \"8700\" has no port"),
         (["PERENNIAL_LISTEN": ","], "environment variable PERENNIAL_LISTEN: needs at least one address"),
         (["PERENNIAL_LOG_LEVEL": "loud"], "environment variable PERENNIAL_LOG_LEVEL: \"loud\" is not one of trace"),

@@ -115,8 +115,14 @@ struct PerennialConfigurationTests {
         ("listen: []", "perennial.yaml:1:9: listen: needs at least one address"),
         ("listen: [\"[::1]:1\", \"[::1]:1\"]", "perennial.yaml:1:9: listen: names [::1]:1 twice"),
         ("redis: { uri: x }", "perennial.yaml:1:10: redis.uri: unknown key; did you mean url?"),
-        ("redis: { url: \"http://hunter@h\" }", "perennial.yaml:1:15: redis.url: has to begin with redis://"),
-        ("redis: { url: \"redis://\" }", "perennial.yaml:1:15: redis.url: names no server"),
+        (
+            "redis: { url: \"http://hunter@h\" }",
+            "perennial.yaml:1:15: redis.url: The Redis URL is malformed: it must start with"
+        ),
+        (
+            "redis: { url: \"redis://\" }",
+            "perennial.yaml:1:15: redis.url: The Redis URL is malformed: the host is missing"
+        ),
         ("redis: { url: \"redis://a b\" }", "perennial.yaml:1:15: redis.url: holds a blank"),
         ("redis: { password: p }", "perennial.yaml:1:20: redis.password: is of no use without url"),
         ("redis: { prefix: \"a{b}\" }", "perennial.yaml:1:18: redis.prefix: has to be 1 to 64 characters"),

@@ -74,8 +74,9 @@ public struct Instance: Sendable {
         redis.clientName = "perennial-\(id.rawValue.prefix(40))"
         let time = FleetClock(initialWall: Host.wallTime)
         let client = RedisClient(configuration: redis, logger: logger)
+        let keys = Keys(prefix: configuration.redis.prefix, partitions: Keys.partitions(on: redis.deployment))
         let link = RedisLink(
-            client: client, keys: Keys(prefix: configuration.redis.prefix), ring: ring, clock: time,
+            client: client, keys: keys, ring: ring, clock: time,
             durability: configuration.redis.durability, durabilityTimeout: configuration.redis.durabilityTimeout,
             // The embedded Redis syncs every write before it answers.
             watchesFailover: embedded == nil)

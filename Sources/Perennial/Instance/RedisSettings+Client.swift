@@ -13,7 +13,7 @@ extension RedisSettings {
         if let password { redis.password = password.reveal() }
         if caFile != nil || certificateFile != nil || serverName != nil {
             guard redis.tls != nil else {
-                throw StartError("redis.ca_file, certificate_file and server_name need a rediss:// URL")
+                throw StartError("redis.ca_file, certificate_file and server_name need a URL that starts with rediss")
             }
             redis.tls = RedisTLS(
                 caFile: caFile, certificateFile: certificateFile, keyFile: keyFile, serverName: serverName)

@@ -8,11 +8,12 @@ import ServiceLifecycle
 ///
 /// ``run()`` keeps the connections; commands sent before it has connected for the first time wait for that attempt,
 /// later ones fail fast with ``RedisError/Code/unavailable`` while the server is away. Nothing is ever retried here,
-/// because only the caller knows what may run twice.
+/// because only the caller knows what may run twice. Only what a Cluster's node has provably not executed (a redirect)
+/// is sent again, within the command's own time.
 public final class RedisClient: Sendable, Service {
     let configuration: RedisConfiguration
-    let factory: ConnectionFactory
     private let topology: any RedisTopology
+    private let connector: NodeConnector
     private let logger: Logger
     private let counter = CommandCounter()
     private let hub: SubscriptionHub
@@ -28,25 +29,23 @@ public final class RedisClient: Sendable, Service {
         var isClosed = false
     }
 
-    /// - Parameter topology: Nil: the one server that the configuration names.
     public init(
         configuration: RedisConfiguration,
-        topology: (any RedisTopology)? = nil,
         eventLoopGroup: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
         logger: Logger
     ) {
-        let topology = topology ?? SingleNodeTopology(endpoint: configuration.endpoint)
-        let factory = ConnectionFactory(
-            configuration: configuration, group: eventLoopGroup, topology: topology, counter: counter)
+        let factory = ConnectionFactory(configuration: configuration, group: eventLoopGroup, counter: counter)
+        let topology = configuration.deployment.topology(factory: factory)
+        let connector = NodeConnector(factory: factory, topology: topology)
         let hub = SubscriptionHub()
         self.configuration = configuration
         self.topology = topology
-        self.factory = factory
+        self.connector = connector
         self.logger = logger
         self.hub = hub
-        leases = LeasePool(factory: factory, maxIdle: configuration.maxIdleLeases)
+        leases = LeasePool(connector: connector, maxIdle: configuration.maxIdleLeases)
         subscriptionLink = NodeLink(
-            node: topology.subscriptionNode, factory: factory, logger: logger,
+            node: topology.subscriptionNode, connector: connector, logger: logger,
             prepare: { connection throws(RedisError) in try await hub.adopt(connection) },
             ended: { hub.abandon() }
         )
@@ -65,9 +64,10 @@ public final class RedisClient: Sendable, Service {
             return !links.isRunning
         }
         guard mayRun else { throw RedisError(.misuse, "RedisClient.run() is called once.") }
-        _ = try? link(forKey: nil)
+        if let node = topology.onlyNode { _ = try? link(of: node) }
         await cancelWhenGracefulShutdown {
             await withDiscardingTaskGroup { group in
+                group.addTask { await self.topology.run(for: self) }
                 group.addTask {
                     await self.hub.waitForDemand()
                     await self.subscriptionLink.run()
@@ -83,20 +83,28 @@ public final class RedisClient: Sendable, Service {
         leases.close()
     }
 
-    /// Waits until commands can be sent, through failed attempts to connect.
+    /// Waits until commands can be sent, on a Cluster to every primary, through failed attempts to connect.
     ///
     /// - Throws: ``RedisError/Code/unavailable`` with the reason when it takes longer than `timeout`.
     public func waitUntilReady(timeout: Duration) async throws(RedisError) {
-        try await link(forKey: nil).waitUntilReady(patience: timeout)
+        if let node = topology.onlyNode { return try await link(of: node).waitUntilReady(patience: timeout) }
+        let deadline = ContinuousClock.now + timeout
+        while connectionState != .ready {
+            guard connectionState != .closed else { throw NodeLink.closed }
+            guard ContinuousClock.now < deadline else {
+                throw RedisError(.unavailable, "Redis is away, nothing was sent: \(connectionState)")
+            }
+            do { try await Task.sleep(for: .milliseconds(10)) } catch {
+                throw RedisError(.cancelled, "The calling task was cancelled.", mayHaveExecuted: false)
+            }
+        }
     }
 
-    /// Where the connection for commands stands.
+    /// Where the connections for commands stand, on a Cluster those to all primaries together.
     public var connectionState: RedisConnectionState {
-        do throws(RedisError) {
-            return try link(forKey: nil).phase
-        } catch {
-            return error.code == .closed ? .closed : .away(reason: error.message)
-        }
+        let (byNode, isRunning, isClosed) = links.withLockedValue { ($0.byNode, $0.isRunning, $0.isClosed) }
+        if isClosed { return .closed }
+        return isRunning ? topology.state { byNode[$0]?.phase ?? .connecting } : .idle
     }
 
     /// Where the connection for subscriptions stands; ``RedisConnectionState/idle`` until somebody subscribes.
@@ -115,22 +123,37 @@ public final class RedisClient: Sendable, Service {
         _ command: RedisCommand, key: String? = nil, timeout: Duration? = nil
     ) async throws(RedisError) -> RESPValue {
         try SharedUse.check(command)
-        let (connection, timeout) = try await connection(forKey: key, timeout: timeout)
-        let reply = try await connection.send(command, timeout: timeout)
-        if case .error(let error) = reply { throw .server(error) }
-        return reply
+        return try await call(key: key, timeout: timeout) { connection, asking, timeout throws(RedisError) in
+            try await connection.send(command, asking: asking, timeout: timeout)
+        }
     }
 
     /// Sends commands in one write, so that no other command runs between them on this connection, and returns their
-    /// replies in order; error replies are values.
+    /// replies in order; error replies are values. On a Cluster the keys of all commands share a slot.
+    ///
+    /// While that slot moves to another node, some commands may be redirected and others not; the redirected ones then
+    /// run after the others. A transaction runs as a whole or not at all.
     ///
     /// - Throws: Everything but ``RedisError/Code/server``. An error holds for all commands of the pipeline.
     public func pipeline(
         _ commands: [RedisCommand], key: String? = nil, timeout: Duration? = nil
     ) async throws(RedisError) -> [RESPValue] {
         try SharedUse.check(commands)
-        let (connection, timeout) = try await connection(forKey: key, timeout: timeout)
-        return try await connection.pipeline(commands, timeout: timeout)
+        guard !commands.isEmpty else { return [] }
+        var route = try await route(forKey: key, timeout: timeout)
+        var redirected = RedirectedPipeline(commands)
+        while true {
+            do throws(RedisError) {
+                let connection = try await connection(to: route)
+                let replies = try await connection.pipeline(
+                    redirected.batch(asking: route.isAsking), timeout: route.remaining)
+                guard let error = redirected.received(replies, asking: route.isAsking),
+                    try await route.goesOn(after: error, on: connection)
+                else { return redirected.replies }
+            } catch {
+                throw redirected.failure(error)
+            }
+        }
     }
 
     /// Runs a script by `EVALSHA`, and on `NOSCRIPT` by `EVAL` on the same connection. The first key decides the node.
@@ -140,29 +163,32 @@ public final class RedisClient: Sendable, Service {
     public func evaluate(
         _ script: RedisScript, keys: [String], arguments: [any RedisArgument], timeout: Duration? = nil
     ) async throws(RedisError) -> RESPValue {
-        let (connection, timeout) = try await connection(forKey: keys.first, timeout: timeout)
-        return try await connection.evaluate(script, keys: keys, arguments: arguments, timeout: timeout)
+        try await call(key: keys.first, timeout: timeout) { connection, asking, timeout throws(RedisError) in
+            try await connection.evaluate(script, keys: keys, arguments: arguments, asking: asking, timeout: timeout)
+        }
     }
 
     /// Lends a connection of its own, for what must not run on the shared one: `WAIT` after a write, `WATCH`.
     ///
     /// A connection whose reply order could be in doubt (a lost reply, a cancelled command, an error thrown by `body`)
-    /// is closed instead of reused. The body must not leave changed state behind (`SELECT`, an open `MULTI`).
+    /// is closed instead of reused. On a Cluster it leads to the node of `key`, and its first command follows redirects;
+    /// see ``RedisLeasedConnection``. The body must not leave changed state behind (`SELECT`, an open `MULTI`).
     ///
     /// - Throws: ``RedisError/Code/unavailable`` while the server is away, and what `body` throws.
     public func withConnection<Result: Sendable>(
         key: String? = nil, _ body: (RedisLeasedConnection) async throws -> Result
     ) async throws -> Result {
-        _ = try await connection(forKey: key, timeout: nil)
-        let node = try topology.node(forKey: key)
-        let connection = try await leases.take(node)
-        let lease = RedisLeasedConnection(connection: connection, commandTimeout: configuration.commandTimeout)
+        let route = try await route(forKey: key, timeout: nil)
+        _ = try await connection(to: route)
+        let lease = RedisLeasedConnection(
+            connection: try await leases.take(route.node), node: route.node, key: key, pool: leases,
+            topology: topology, commandTimeout: configuration.commandTimeout)
         do {
             let result = try await body(lease)
-            leases.giveBack(connection, of: node, isClean: lease.isClean)
+            lease.giveBack(isClean: true)
             return result
         } catch {
-            leases.giveBack(connection, of: node, isClean: false)
+            lease.giveBack(isClean: false)
             throw error
         }
     }
@@ -184,12 +210,12 @@ public final class RedisClient: Sendable, Service {
 
     // MARK: inside
 
-    private func link(forKey key: String?) throws(RedisError) -> NodeLink {
-        let node = try topology.node(forKey: key)
+    private func link(of node: RedisNodeID) throws(RedisError) -> NodeLink {
         let link = links.withLockedValue { links -> NodeLink? in
             if let link = links.byNode[node] { return link }
             guard !links.isClosed else { return nil }
-            let link = NodeLink(node: node, factory: factory, logger: logger)
+            let link = NodeLink(
+                node: node, connector: connector, logger: logger, retired: { [weak self] in self?.forget(node) })
             links.byNode[node] = link
             linkStart.yield(link)
             return link
@@ -198,14 +224,53 @@ public final class RedisClient: Sendable, Service {
         return link
     }
 
-    private func connection(
-        forKey key: String?, timeout: Duration?
-    ) async throws(RedisError) -> (RedisConnection, timeout: Duration) {
+    private func forget(_ node: RedisNodeID) {
+        links.withLockedValue { $0.byNode[node] = nil }
+    }
+
+    private func route(forKey key: String?, timeout: Duration?) async throws(RedisError) -> CallRoute {
         let timeout = timeout ?? configuration.commandTimeout
-        let link = try link(forKey: key)
-        if let connection = link.readyConnection { return (connection, timeout) }
+        if let node = topology.node(forKey: key) {
+            return CallRoute(topology: topology, key: key, node: node, timeout: timeout)
+        }
+        guard !links.withLockedValue({ $0.isClosed }) else { throw NodeLink.closed }
         let started = ContinuousClock.now
-        let connection = try await link.connection(patience: min(timeout, configuration.connectTimeout))
-        return (connection, max(timeout - (ContinuousClock.now - started), .milliseconds(1)))
+        try await topology.settle(patience: min(timeout, configuration.connectTimeout))
+        guard let node = topology.node(forKey: key) else {
+            throw RedisError(.unavailable, "No node serves the key at present; nothing was sent.")
+        }
+        return CallRoute(
+            topology: topology, key: key, node: node, timeout: timeout - (ContinuousClock.now - started))
+    }
+
+    private func connection(to route: CallRoute) async throws(RedisError) -> RedisConnection {
+        let link = try link(of: route.node)
+        if let connection = link.readyConnection { return connection }
+        return try await link.connection(patience: min(route.remaining, configuration.connectTimeout))
+    }
+
+    private func call(
+        key: String?, timeout: Duration?,
+        _ perform: (RedisConnection, _ asking: Bool, Duration) async throws(RedisError) -> RESPValue
+    ) async throws(RedisError) -> RESPValue {
+        var route = try await route(forKey: key, timeout: timeout)
+        while true {
+            let connection = try await connection(to: route)
+            let reply = try await perform(connection, route.isAsking, route.remaining)
+            guard let error = reply.serverError else { return reply }
+            guard try await route.goesOn(after: error, on: connection) else { throw .server(error) }
+        }
+    }
+}
+
+extension RedisClient: TopologyHost {
+    func prepare(_ nodes: [RedisNodeID]) {
+        for node in nodes { _ = try? link(of: node) }
+    }
+
+    func dropOutdated(_ node: RedisNodeID, because reason: RedisError) {
+        if node == topology.subscriptionNode { subscriptionLink.dropOutdated(because: reason) }
+        links.withLockedValue { $0.byNode[node] }?.dropOutdated(because: reason)
+        leases.dropOutdated(node, because: reason)
     }
 }

@@ -38,7 +38,8 @@ public struct RedisError: Error, Sendable, CustomStringConvertible {
     public var underlying: (any Error)?
     /// Whether the command can have run on the server. False is proof that it did not.
     ///
-    /// True for a server error too: a script may fail half way, after it has written.
+    /// True for most server errors too: a script may fail half way, after it has written. False for redirects and for
+    /// READONLY.
     public var mayHaveExecuted: Bool
 
     public init(
@@ -53,8 +54,14 @@ public struct RedisError: Error, Sendable, CustomStringConvertible {
         self.mayHaveExecuted = mayHaveExecuted ?? sent.contains(code)
     }
 
+    /// With these Redis turns a command away before it has done anything: another node serves the slot, or will soon;
+    /// or the server is a replica, where not even a script can write.
+    private static let turnedAway: Set<String> = ["MOVED", "ASK", "TRYAGAIN", "CLUSTERDOWN", "READONLY"]
+
     static func server(_ error: RedisServerError) -> RedisError {
-        RedisError(.server, "Redis answered: \(error)", serverError: error)
+        RedisError(
+            .server, "Redis answered: \(error)", serverError: error,
+            mayHaveExecuted: !turnedAway.contains(error.code))
     }
 
     public var description: String { "\(code): \(message)" }

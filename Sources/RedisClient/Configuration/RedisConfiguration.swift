@@ -2,7 +2,7 @@
 ///
 /// Printing, dumping or reflecting a configuration says only whether user and password are set.
 public struct RedisConfiguration: Sendable, Hashable {
-    public var endpoint: RedisEndpoint
+    public var deployment: RedisDeployment
     /// The ACL user (Redis ≥ 6). Nil: the default user.
     public var username: String?
     public var password: String?
@@ -12,6 +12,8 @@ public struct RedisConfiguration: Sendable, Hashable {
     public var tls: RedisTLS?
     /// For one attempt to connect: name resolution, TCP, TLS, authentication and the first PING together. Default 5 s.
     public var connectTimeout: Duration = .seconds(5)
+    /// For one question to one Sentinel or Cluster node about where to go, with its connection. Default 1 s.
+    public var lookupTimeout: Duration = .seconds(1)
     /// For one command, unless the call names its own. Default 5 s.
     ///
     /// A connection with commands in flight on which no byte arrives for this long is closed.
@@ -26,14 +28,29 @@ public struct RedisConfiguration: Sendable, Hashable {
     public var maxIdleLeases = 4
 
     public init(
-        endpoint: RedisEndpoint, username: String? = nil, password: String? = nil, database: Int = 0,
+        deployment: RedisDeployment, username: String? = nil, password: String? = nil, database: Int = 0,
         tls: RedisTLS? = nil
     ) {
-        self.endpoint = endpoint
+        self.deployment = deployment
         self.username = username
         self.password = password
         self.database = database
         self.tls = tls
+    }
+
+    /// One server at a fixed address.
+    public init(
+        endpoint: RedisEndpoint, username: String? = nil, password: String? = nil, database: Int = 0,
+        tls: RedisTLS? = nil
+    ) {
+        self.init(
+            deployment: .single(endpoint), username: username, password: password, database: database, tls: tls)
+    }
+
+    /// The address, where there is one server at a fixed address; nil otherwise.
+    public var endpoint: RedisEndpoint? {
+        if case .single(let endpoint) = deployment { return endpoint }
+        return nil
     }
 }
 
@@ -41,7 +58,7 @@ extension RedisConfiguration: CustomStringConvertible, CustomDebugStringConverti
     public var description: String {
         func presence(_ value: String?) -> String { value == nil ? "not set" : "set" }
         return """
-            Redis at \(endpoint), database \(database), TLS \(tls == nil ? "off" : "on"), \
+            Redis at \(deployment), database \(database), TLS \(tls == nil ? "off" : "on"), \
             user \(presence(username)), password \(presence(password))
             """
     }

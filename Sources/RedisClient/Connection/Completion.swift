@@ -1,4 +1,5 @@
 import NIOConcurrencyHelpers
+import NIOCore
 
 /// The result that one caller waits for: whoever completes it first wins, later results are dropped.
 ///
@@ -65,5 +66,16 @@ final class Completion<Value: Sendable>: Sendable {
             cancel()
         }
         return try result.get()
+    }
+
+    /// ``value()`` with an end: after `patience` the result is the error of `late`, unless there is one already.
+    func value(
+        within patience: Duration, on eventLoop: any EventLoop, late: @escaping @Sendable () -> RedisError
+    ) async throws(RedisError) -> Value {
+        let timer = eventLoop.scheduleTask(in: TimeAmount(clamping: patience)) {
+            self.complete(.failure(late()))
+        }
+        defer { timer.cancel() }
+        return try await value()
     }
 }

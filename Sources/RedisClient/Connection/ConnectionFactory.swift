@@ -5,20 +5,30 @@ import NIOSSL
 
 /// Makes connections that are ready for use: TCP or Unix socket, TLS, authentication, database, name, one PING.
 struct ConnectionFactory: Sendable {
-    let configuration: RedisConfiguration
+    var configuration: RedisConfiguration
     let group: any EventLoopGroup
-    let topology: any RedisTopology
     let counter: CommandCounter
 
+    /// For short questions: the same, with the lookup timeout for everything.
+    var forLookups: ConnectionFactory {
+        var factory = self
+        factory.configuration.connectTimeout = min(configuration.lookupTimeout, configuration.connectTimeout)
+        factory.configuration.commandTimeout = factory.configuration.connectTimeout
+        return factory
+    }
+
+    /// - Parameter verify: Has the last word on the connection, with a way to ask the server; throws to refuse it.
     /// - Throws: ``RedisError/Code/unavailable`` or ``RedisError/Code/configuration``, saying what to check.
-    func connect(to node: RedisNodeID) async throws(RedisError) -> RedisConnection {
+    func connect(
+        to endpoint: RedisEndpoint,
+        verify: @Sendable (RedisTopology.Ask) async throws(RedisError) -> Void = { _ throws(RedisError) in }
+    ) async throws(RedisError) -> RedisConnection {
         let started = ContinuousClock.now
-        let endpoint = try await topology.endpoint(of: node)
         let connection = try await open(endpoint)
         do throws(RedisError) {
             try await greet(connection, started: started)
             let remaining = remainingTime(since: started)
-            try await topology.verify(node) { command throws(RedisError) in
+            try await verify { command throws(RedisError) in
                 try await connection.send(command, timeout: remaining)
             }
             return connection
@@ -32,7 +42,8 @@ struct ConnectionFactory: Sendable {
         max(configuration.connectTimeout - (ContinuousClock.now - started), .milliseconds(1))
     }
 
-    private func open(_ endpoint: RedisEndpoint) async throws(RedisError) -> RedisConnection {
+    /// A connection as it is after TCP and TLS, nothing said yet.
+    func open(_ endpoint: RedisEndpoint) async throws(RedisError) -> RedisConnection {
         let tls = try configuration.tls.map { tls throws(RedisError) in (context: try tls.makeContext(), tls: tls) }
         let bootstrap = ClientBootstrap(group: group).connectTimeout(TimeAmount(clamping: configuration.connectTimeout))
         let initialize: @Sendable (any Channel) -> EventLoopFuture<RedisConnection> = { channel in
@@ -41,7 +52,8 @@ struct ConnectionFactory: Sendable {
                     let handler = try Self.tlsHandler(tls.context, serverName: tls.tls.serverName, endpoint: endpoint)
                     try channel.pipeline.syncOperations.addHandler(handler)
                 }
-                return try RedisConnection(channel: channel, configuration: configuration, counter: counter)
+                return try RedisConnection(
+                    channel: channel, endpoint: endpoint, configuration: configuration, counter: counter)
             }
         }
         do {
@@ -78,14 +90,18 @@ struct ConnectionFactory: Sendable {
         }
     }
 
+    /// AUTH; nil where no user or password is configured.
+    var login: RedisCommand? {
+        switch (configuration.username, configuration.password) {
+        case (let user?, let password): RedisCommand("AUTH", user, password ?? "")
+        case (nil, let password?): RedisCommand("AUTH", password)
+        case (nil, nil): nil
+        }
+    }
+
     /// AUTH, SELECT, CLIENT SETNAME and PING in one write. PING proves that somebody answers.
     private func greet(_ connection: RedisConnection, started: ContinuousClock.Instant) async throws(RedisError) {
-        var commands: [RedisCommand] = []
-        switch (configuration.username, configuration.password) {
-        case (let user?, let password): commands.append(RedisCommand("AUTH", user, password ?? ""))
-        case (nil, let password?): commands.append(RedisCommand("AUTH", password))
-        case (nil, nil): break
-        }
+        var commands = login.map { [$0] } ?? []
         if configuration.database != 0 { commands.append(RedisCommand("SELECT", configuration.database)) }
         if let name = configuration.clientName { commands.append(RedisCommand("CLIENT", "SETNAME", name)) }
         commands.append(RedisCommand("PING"))
@@ -111,7 +127,7 @@ struct ConnectionFactory: Sendable {
     }
 
     /// Some servers and proxies repeat the arguments of what they refuse.
-    private func withoutPassword(_ error: RedisServerError) -> RedisServerError {
+    func withoutPassword(_ error: RedisServerError) -> RedisServerError {
         guard let password = configuration.password, !password.isEmpty else { return error }
         return RedisServerError(code: error.code, message: error.message.replacing(password, with: "***"))
     }

@@ -8,6 +8,12 @@ final class NodeLink: Sendable {
         var phase = RedisConnectionState.idle
         var connection: RedisConnection?
         var waiters: [Waiter] = []
+        /// The attempt to connect that is under way.
+        var attempt: Task<Result<RedisConnection, RedisError>, Never>?
+        /// The back-off that is under way.
+        var pause: Completion<Void>?
+        /// Connect anew without back-off.
+        var isHurried = false
     }
 
     private struct Waiter {
@@ -17,24 +23,27 @@ final class NodeLink: Sendable {
     }
 
     let node: RedisNodeID
-    private let factory: ConnectionFactory
+    private let connector: NodeConnector
     private let logger: Logger
     /// Called with each new connection before it is announced.
     private let prepare: @Sendable (RedisConnection) async throws(RedisError) -> Void
     /// Called once each prepared connection has ended.
     private let ended: @Sendable () -> Void
+    /// Called when the link gives up, because the topology does not want the node any more.
+    private let retired: @Sendable () -> Void
     private let state = NIOLockedValueBox(State())
 
     init(
-        node: RedisNodeID, factory: ConnectionFactory, logger: Logger,
+        node: RedisNodeID, connector: NodeConnector, logger: Logger,
         prepare: @escaping @Sendable (RedisConnection) async throws(RedisError) -> Void = { _ throws(RedisError) in },
-        ended: @escaping @Sendable () -> Void = {}
+        ended: @escaping @Sendable () -> Void = {}, retired: @escaping @Sendable () -> Void = {}
     ) {
         self.node = node
-        self.factory = factory
+        self.connector = connector
         self.logger = logger
         self.prepare = prepare
         self.ended = ended
+        self.retired = retired
     }
 
     var phase: RedisConnectionState { state.withLockedValue { $0.phase } }
@@ -77,16 +86,10 @@ final class NodeLink: Sendable {
             }
         }
         if let now { return try now.get() }
-        let timer = factory.group.any().scheduleTask(in: TimeAmount(clamping: patience)) {
-            let why = self.phase
-            completion.complete(.failure(Self.unavailable("\(why)")))
-            self.forget(completion)
+        defer { forget(completion) }
+        return try await completion.value(within: patience, on: connector.factory.group.any()) {
+            Self.unavailable("\(self.phase)")
         }
-        defer {
-            timer.cancel()
-            forget(completion)
-        }
-        return try await completion.value()
     }
 
     private func forget(_ completion: Completion<RedisConnection>) {
@@ -103,25 +106,67 @@ final class NodeLink: Sendable {
 
     // MARK: upkeep
 
-    /// Returns when the task is cancelled, after the connection has closed.
+    /// Returns when the task is cancelled, after the connection has closed, or when the topology does not want the node
+    /// any more.
     func run() async {
         var attempt = 0
         while !Task.isCancelled {
-            let outcome = await connectAndServe()
+            let lived = await connectAndServe()
             guard !Task.isCancelled else { break }
-            if outcome.lived >= .seconds(1) { attempt = 0 }
-            let delay = factory.configuration.reconnectBackoff.delay(
-                attempt: attempt, fraction: .random(in: 0...1))
-            attempt += 1
-            try? await Task.sleep(for: delay)
+            guard connector.topology.isWanted(node) else { return retire() }
+            if lived >= .seconds(1) { attempt = 0 }
+            if await pause(attempt: attempt) { attempt += 1 } else { attempt = 0 }
         }
         close()
     }
 
-    private func connectAndServe() async -> (reason: RedisError, lived: Duration) {
+    /// Closes a connection whose address is not the node's any more, and connects anew without back-off.
+    func dropOutdated(because reason: RedisError) {
+        let (connection, attempt, pause) = state.withLockedValue { state in
+            let connection = state.connection.flatMap {
+                connector.topology.isCurrent($0.endpoint, of: node) ? nil : $0
+            }
+            // A connection that may stay needs no hurry.
+            state.isHurried = state.connection == nil || connection != nil
+            return (connection, state.attempt, state.pause)
+        }
+        connection?.close(reason)
+        attempt?.cancel()
+        pause?.complete(.success(()))
+    }
+
+    /// Waits before the next attempt. False when there is a reason to try at once.
+    private func pause(attempt: Int) async -> Bool {
+        let delay = connector.factory.configuration.reconnectBackoff.delay(
+            attempt: attempt, fraction: .random(in: 0...1))
+        let pause = Completion<Void>()
+        let isHurried = state.withLockedValue { state in
+            defer { state.isHurried = false }
+            if !state.isHurried { state.pause = pause }
+            return state.isHurried
+        }
+        guard !isHurried else { return false }
+        defer {
+            state.withLockedValue { state in
+                state.pause = nil
+                state.isHurried = false
+            }
+        }
+        do throws(RedisError) {
+            try await pause.value(within: delay, on: connector.factory.group.any()) {
+                RedisError(.timeout, "The back-off is over.", mayHaveExecuted: false)
+            }
+            return false
+        } catch {
+            return true
+        }
+    }
+
+    /// How long the connection lived; zero where none was made.
+    private func connectAndServe() async -> Duration {
         state.withLockedValue { if $0.phase == .idle { $0.phase = .connecting } }
         do throws(RedisError) {
-            let connection = try await factory.connect(to: node)
+            let connection = try await connect()
             do throws(RedisError) {
                 try await prepare(connection)
             } catch {
@@ -131,18 +176,42 @@ final class NodeLink: Sendable {
             }
             let since = ContinuousClock.now
             announce(connection)
+            _ = connector.refuseIfOutdated(connection, of: node)
             let reason = await withTaskCancellationHandler {
                 await connection.end()
             } onCancel: {
                 close()
             }
-            setAway(reason)
+            if !Task.isCancelled {
+                setAway(connector.topology.failed(node, at: connection.endpoint, reason))
+            }
             ended()
-            return (reason, ContinuousClock.now - since)
+            return ContinuousClock.now - since
         } catch {
             setAway(error)
-            return (error, .zero)
+            return .zero
         }
+    }
+
+    /// One attempt, which ``dropOutdated(because:)`` may cancel: the server may be the wrong one by now, and hang.
+    private func connect() async throws(RedisError) -> RedisConnection {
+        let attempt = Task { [connector, node] () async -> Result<RedisConnection, RedisError> in
+            do throws(RedisError) {
+                return .success(try await connector.connect(to: node))
+            } catch {
+                return .failure(error)
+            }
+        }
+        state.withLockedValue { state in
+            state.attempt = attempt
+            state.isHurried = false
+        }
+        defer { state.withLockedValue { $0.attempt = nil } }
+        return try await withTaskCancellationHandler {
+            await attempt.value
+        } onCancel: {
+            attempt.cancel()
+        }.get()
     }
 
     private func announce(_ connection: RedisConnection) {
@@ -186,5 +255,19 @@ final class NodeLink: Sendable {
         }
         for waiter in waiters { waiter.completion.complete(.failure(Self.closed)) }
         connection?.finish()
+    }
+
+    /// Nobody waits for this node any more.
+    private func retire() {
+        // First out of sight, so that the next command for this node makes a new link.
+        retired()
+        let waiters = state.withLockedValue { state in
+            let waiters = state.waiters
+            state = State(phase: .away(reason: "\(node) has left the Cluster"))
+            return waiters
+        }
+        for waiter in waiters {
+            waiter.completion.complete(.failure(Self.unavailable("\(node) has left the Cluster")))
+        }
     }
 }

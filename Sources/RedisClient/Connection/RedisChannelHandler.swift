@@ -23,7 +23,7 @@ final class RedisChannelHandler: ChannelInboundHandler {
     private var mode = Mode.commands
     private var context: ChannelHandlerContext?
     private var endReason: RedisError?
-    private var isFinishing = false
+    private var finishReason: RedisError?
     private var timer: (task: Scheduled<Void>, at: NIODeadline)?
     /// A subscriber's PING that no byte has answered yet.
     private var subscriberPingDeadline: NIODeadline?
@@ -44,7 +44,7 @@ final class RedisChannelHandler: ChannelInboundHandler {
 
     /// Writes everything that gathered since the last turn of the loop with one flush.
     func submit(_ submissions: [RedisConnection.Submission]) {
-        guard endReason == nil, !isFinishing, let context else {
+        guard endReason == nil, finishReason == nil, let context else {
             let reason = endReason?.message ?? "the connection is closing"
             for submission in submissions {
                 submission.waiter?.complete(.failure(RedisError(.unavailable, "Not sent: \(reason)")))
@@ -82,10 +82,14 @@ final class RedisChannelHandler: ChannelInboundHandler {
         schedule(at: .now() + pingInterval)
     }
 
-    /// Takes nothing new, closes once every owed reply has arrived or its time is over.
-    func finish() {
-        isFinishing = true
-        if queue.isEmpty { end(RedisError(.closed, "The Redis client has been shut down.")) }
+    /// Takes nothing new, closes once every owed reply has arrived or its time is over. The first reason counts.
+    func finish(_ reason: RedisError) {
+        if finishReason == nil { finishReason = reason }
+        finishIfNothingIsOwed()
+    }
+
+    private func finishIfNothingIsOwed() {
+        if let finishReason, queue.isEmpty { end(finishReason) }
     }
 
     /// Closes the connection and tells everybody who waits. The first reason counts.
@@ -135,7 +139,7 @@ final class RedisChannelHandler: ChannelInboundHandler {
         } catch {
             end(error)
         }
-        if isFinishing, queue.isEmpty { finish() }
+        finishIfNothingIsOwed()
     }
 
     func channelInactive(context: ChannelHandlerContext) {

@@ -17,13 +17,17 @@ final class RedisConnection: Sendable {
         var isScheduled = false
     }
 
+    /// Where the connection leads.
+    let endpoint: RedisEndpoint
     private let channel: any Channel
     private let handler: NIOLoopBound<RedisChannelHandler>
     private let outbox = NIOLockedValueBox(Outbox())
     private let ended: EventLoopFuture<RedisError>
 
     /// Adds the handler to a new channel's pipeline. Call on the channel's event loop.
-    init(channel: any Channel, configuration: RedisConfiguration, counter: CommandCounter) throws {
+    init(
+        channel: any Channel, endpoint: RedisEndpoint, configuration: RedisConfiguration, counter: CommandCounter
+    ) throws {
         let promise = channel.eventLoop.makePromise(of: RedisError.self)
         let handler: RedisChannelHandler
         do throws(RedisError) {
@@ -32,6 +36,7 @@ final class RedisConnection: Sendable {
             promise.succeed(error)
             throw error
         }
+        self.endpoint = endpoint
         self.channel = channel
         self.handler = NIOLoopBound(handler, eventLoop: channel.eventLoop)
         ended = promise.futureResult
@@ -53,6 +58,12 @@ final class RedisConnection: Sendable {
                 bytes: bytes, names: [command.name], waiter: waiter, pipelineOf: nil,
                 timeout: TimeAmount(clamping: timeout)))
         return try await waiter.value()
+    }
+
+    /// Sends one command, with ASKING right before it where the server is importing the command's slot.
+    func send(_ command: RedisCommand, asking: Bool, timeout: Duration) async throws(RedisError) -> RESPValue {
+        guard asking else { return try await send(command, timeout: timeout) }
+        return try await pipeline([.asking, command], timeout: timeout).last ?? .null
     }
 
     /// Sends commands in one write; their replies, error replies included, in the same order.
@@ -85,8 +96,8 @@ final class RedisConnection: Sendable {
     }
 
     /// Takes nothing new and closes as soon as every owed reply has come, at the latest at their deadlines.
-    func finish() {
-        channel.eventLoop.execute { self.handler.value.finish() }
+    func finish(_ reason: RedisError = RedisError(.closed, "The Redis client has been shut down.")) {
+        channel.eventLoop.execute { self.handler.value.finish(reason) }
     }
 
     /// Closes at once; what is in flight ends as ``RedisError/Code/unknownOutcome``.
@@ -121,4 +132,10 @@ final class RedisConnection: Sendable {
             self.handler.value.submit(submissions)
         }
     }
+}
+
+extension RedisCommand {
+    /// Lets the next command of the connection use a slot that the node is importing; see
+    /// <https://redis.io/docs/latest/commands/asking/>.
+    static let asking = RedisCommand("ASKING")
 }

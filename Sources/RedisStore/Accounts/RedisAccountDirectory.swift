@@ -136,14 +136,14 @@ public struct RedisAccountDirectory: AccountDirectory {
     public func list(after: AccountID?, limit: Int) async throws(StoreError) -> AccountPage {
         let limit = max(1, limit)
         let start = after.map { "(" + $0.rawValue } ?? "-"
-        var ids: [AccountID] = []
-        for partition in 0..<keys.partitions {
-            let key = keys.accounts(partition)
+        let parts = try await link.onEach(0..<keys.partitions) { partition throws(StoreError) -> [AccountID] in
+            let key = link.keys.accounts(partition)
             let reply = try await link.send(
                 RedisCommand("ZRANGEBYLEX", key, start, "+", "LIMIT", 0, limit + 1), key: key)
             guard let members = reply.array else { throw .malformed("the list of accounts") }
-            ids += members.compactMap { $0.string.flatMap { try? AccountID($0) } }
+            return members.compactMap { $0.string.flatMap { try? AccountID($0) } }
         }
+        var ids = parts.flatMap { $0 }
         ids.sort { $0.rawValue.utf8.lexicographicallyPrecedes($1.rawValue.utf8) }
         let page = Array(ids.prefix(limit))
         let accounts = try await snapshots(page)
@@ -151,25 +151,27 @@ public struct RedisAccountDirectory: AccountDirectory {
     }
 
     private func snapshots(_ ids: [AccountID]) async throws(StoreError) -> [AccountSnapshot] {
-        var found: [AccountID: AccountSnapshot] = [:]
         // One pipeline a partition: its keys share a slot.
-        for (_, group) in Dictionary(grouping: ids, by: { keys.partitionNumber($0) }) {
-            let commands = group.map { AccountField.hashCommand(keys.account($0)) }
-            let replies = try await link.pipeline(commands, key: group.first.map { keys.account($0) })
+        let groups = Dictionary(grouping: ids, by: { keys.partitionNumber($0) })
+        let parts = try await link.onEach(groups.keys.sorted()) { partition throws(StoreError) -> [AccountSnapshot] in
+            let group = groups[partition] ?? []
+            let commands = group.map { AccountField.hashCommand(link.keys.account($0)) }
+            let replies = try await link.pipeline(commands, key: link.keys.accounts(partition))
+            var snapshots: [AccountSnapshot] = []
             for (id, reply) in zip(group, replies) {
                 guard let fields = AccountFields(reply) else { throw .malformed("account \(id)") }
-                if fields.exists { found[id] = try fields.snapshot(id, ring: link.ring) }
+                if fields.exists { snapshots.append(try fields.snapshot(id, ring: link.ring)) }
             }
+            return snapshots
         }
+        let found = Dictionary(parts.joined().map { ($0.id, $0) }) { first, _ in first }
         return ids.compactMap { found[$0] }
     }
 
     public func count() async throws(StoreError) -> Int {
-        var total = 0
-        for partition in 0..<keys.partitions {
-            let key = keys.accounts(partition)
-            total += Int(try await link.send(RedisCommand("ZCARD", key), key: key).int ?? 0)
-        }
-        return total
+        try await link.onEach(0..<keys.partitions) { partition throws(StoreError) -> Int in
+            let key = link.keys.accounts(partition)
+            return Int(try await link.send(RedisCommand("ZCARD", key), key: key).int ?? 0)
+        }.reduce(0, +)
     }
 }

@@ -10,8 +10,10 @@ public enum StoreMeta {
 
     /// Reads the meta data, or writes it on an empty store, and opens the gate of the link.
     ///
+    /// From then on the link's keys have the number of partitions that the store was made with.
+    ///
     /// - Throws: ``StoreError`` with code `sealing` when the store was sealed with keys that are not at hand, and with
-    ///   code `corrupt` when it was made with another number of partitions; nothing has been written then.
+    ///   code `corrupt` when its number of partitions makes no sense; nothing has been written then.
     public static func open(_ link: RedisLink) async throws(StoreError) {
         let key = link.keys.meta
         guard let fields = try await link.sendUngated(RedisCommand("HGETALL", key), key: key).array else {
@@ -22,22 +24,29 @@ public enum StoreMeta {
             if let name = fields[index].string { meta[name] = fields[index + 1] }
         }
         try checkKeys(meta, ring: link.ring)
-        if let partitions = meta["partitions"]?.int, partitions != Int64(link.keys.partitions) {
-            throw StoreError(
-                .corrupt,
-                "this store has \(partitions) partitions, and \(link.keys.partitions) are expected for this kind of "
-                    + "Redis: use another redis.prefix, or move the accounts with an export")
-        }
+        let partitions = try await partitions(meta["partitions"], link)
         let sealing = link.ring.keys[0]
         if meta["check:\(sealing.idText)"] == nil {
             let sealed: [UInt8]
             do { sealed = try link.ring.seal(knownText, at: place) } catch { throw StoreError(error) }
             _ = try await link.sendUngated(
-                RedisCommand("HSET", key, "check:\(sealing.idText)", sealed, "partitions", link.keys.partitions),
-                key: key)
+                RedisCommand("HSET", key, "check:\(sealing.idText)", sealed), key: key)
         }
         try await link.checkDurability()
-        link.gate.open()
+        link.gate.open(partitions: partitions)
+    }
+
+    /// The first instance decides; all others read what it wrote.
+    private static func partitions(_ known: RESPValue?, _ link: RedisLink) async throws(StoreError) -> Int {
+        var number = known?.int
+        if known == nil {
+            let key = link.keys.meta
+            _ = try await link.sendUngated(
+                RedisCommand("HSETNX", key, "partitions", link.keys.partitions), key: key)
+            number = try await link.sendUngated(RedisCommand("HGET", key, "partitions"), key: key).int
+        }
+        guard let number, (1...16384).contains(number) else { throw .malformed("the number of partitions") }
+        return Int(number)
     }
 
     private static func checkKeys(_ meta: [String: RESPValue], ring: KeyRing) throws(StoreError) {

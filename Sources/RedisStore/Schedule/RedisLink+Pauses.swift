@@ -1,0 +1,20 @@
+import RedisClient
+import RefreshCore
+
+extension RedisLink {
+    /// Writes a provider's pause, which SETTLE has put into one partition, into the others too: a throttled provider
+    /// pauses all its accounts.
+    ///
+    /// A partition that cannot be written to goes without: its next refresh is throttled and says so again.
+    func spreadPause(of request: SettleRequest, from partition: Int, now: WallTime) async {
+        let keys = keys
+        guard let pause = request.pauseProvider, keys.partitions > 1 else { return }
+        // As settle.lua writes it.
+        let text = "\((now + pause).milliseconds) \(request.fault.kind.rawValue) \(request.fault.message)"
+        _ = await attemptEach((0..<keys.partitions).filter { $0 != partition }) {
+            other throws(StoreError) -> RESPValue in
+            let key = keys.pauses(other)
+            return try await send(RedisCommand("HSET", key, request.provider.rawValue, text), key: key)
+        }
+    }
+}
