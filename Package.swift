@@ -121,8 +121,9 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(
             name: "RedisStoreTests",
-            dependencies: ["PerennialTesting", "RedisClient", "RedisStore", "RefreshCore", "Sealing", logging],
-            swiftSettings: settings),
+            dependencies: [
+                "PerennialTesting", "RedisClient", "RedisStore", "RefreshCore", "Sealing", logging, nioConcurrency,
+            ], swiftSettings: settings),
         .executableTarget(
             name: "PerennialBench",
             dependencies: [

@@ -5,8 +5,9 @@ import RedisStore
 import RefreshCore
 import Sealing
 
-/// A store on a real redis-server of its own.
+/// A store on a real redis-server of its own, or on a Cluster.
 struct StoreFixture {
+    /// On a Cluster the first of its nodes.
     let server: RedisServer
     let client: RedisClient
     let link: RedisLink
@@ -25,37 +26,58 @@ struct StoreFixture {
     ) async throws {
         let ring = try ring ?? KeyRing(keys: [.generate()])
         try await withRedisServer(options) { server in
-            var configuration = try RedisConfiguration(url: server.url)
-            configuration.commandTimeout = .seconds(5)
-            let client = RedisClient(configuration: configuration, logger: .quiet)
-            let running = Task { try await client.run() }
-            do {
-                try await client.waitUntilReady(timeout: .seconds(10))
-                let clock = FleetClock(initialWall: WallTime(milliseconds: 0))
-                let link = RedisLink(
-                    client: client, keys: Keys(partitions: partitions), ring: ring, clock: clock,
-                    durability: durability, durabilityTimeout: durabilityTimeout)
-                try await StoreMeta.open(link)
-                try await body(
-                    StoreFixture(
-                        server: server, client: client, link: link,
-                        store: RedisAccountStore(link: link, origin: instance),
-                        directory: RedisAccountDirectory(link: link, origin: instance),
-                        schedule: RedisScheduleStore(link: link), leases: RedisLeaseStore(link: link)))
-            } catch {
-                running.cancel()
-                _ = await running.result
-                throw error
-            }
+            try await run(
+                url: server.url, keys: Keys(partitions: partitions), ring: ring, durability: durability,
+                durabilityTimeout: durabilityTimeout, server: server, body)
+        }
+    }
+
+    /// A store under a prefix of its own in a Cluster, as an instance opens it.
+    static func run(
+        on cluster: RedisCluster, prefix: String, _ body: (StoreFixture) async throws -> Void
+    ) async throws {
+        let partitions = Keys.partitions(on: try RedisConfiguration(url: cluster.url).deployment)
+        try await run(
+            url: cluster.url, keys: Keys(prefix: prefix, partitions: partitions),
+            ring: try KeyRing(keys: [.generate()]), server: cluster.servers[0], body)
+    }
+
+    private static func run(
+        url: String, keys: Keys, ring: KeyRing, durability: Durability = .none,
+        durabilityTimeout: Duration = .seconds(1), server: RedisServer,
+        _ body: (StoreFixture) async throws -> Void
+    ) async throws {
+        var configuration = try RedisConfiguration(url: url)
+        configuration.commandTimeout = .seconds(5)
+        let client = RedisClient(configuration: configuration, logger: .quiet)
+        let running = Task { try await client.run() }
+        do {
+            try await client.waitUntilReady(timeout: .seconds(30))
+            let clock = FleetClock(initialWall: WallTime(milliseconds: 0))
+            let link = RedisLink(
+                client: client, keys: keys, ring: ring, clock: clock, durability: durability,
+                durabilityTimeout: durabilityTimeout)
+            try await StoreMeta.open(link)
+            try await body(
+                StoreFixture(
+                    server: server, client: client, link: link, store: RedisAccountStore(link: link, origin: instance),
+                    directory: RedisAccountDirectory(link: link, origin: instance),
+                    schedule: RedisScheduleStore(link: link), leases: RedisLeaseStore(link: link)))
+        } catch {
             running.cancel()
             _ = await running.result
+            throw error
         }
+        running.cancel()
+        _ = await running.result
     }
 
     // MARK: Short forms
 
+    /// A command whose first argument is a key goes to the key's node.
     func redis(_ name: String, _ arguments: any RedisArgument...) async throws -> RESPValue {
-        try await client.send(RedisCommand(name, arguments: arguments))
+        let key = (arguments.first as? String).flatMap { $0.hasPrefix(link.keys.prefix) ? $0 : nil }
+        return try await client.send(RedisCommand(name, arguments: arguments), key: key)
     }
 
     func now() async throws -> WallTime {
@@ -123,7 +145,8 @@ struct StoreFixture {
     func account(_ id: String) async throws -> AccountSnapshot? { try await directory.read(AccountID(id)) }
 
     func isDue(_ id: String) async throws -> Bool {
-        !(try await redis("ZSCORE", link.keys.due(0, Self.provider), id).isNull)
+        let partition = link.keys.partitionNumber(try AccountID(id))
+        return !(try await redis("ZSCORE", link.keys.due(partition, Self.provider), id).isNull)
     }
 }
 

@@ -14,17 +14,14 @@ public struct FailoverWatch: Sendable {
     /// - Returns: how long ago the newest failover was noticed; nil where there has been none.
     public func look() async throws(StoreError) -> Duration? {
         guard link.watchesFailover else { return nil }
-        var shortest: Duration?
-        for partition in 0..<link.keys.partitions {
+        let ages = try await link.onEach(0..<link.keys.partitions) { partition throws(StoreError) -> Duration? in
             let reply = try await link.evaluate(
                 ScriptLibrary.watchServer, keys: [link.keys.pauses(partition)], arguments: [])
             guard reply.count >= 2, let now = link.align(reply[0]), let since = reply[1].int else {
                 throw .malformed("WATCH SERVER")
             }
-            guard since > 0 else { continue }
-            let age = now - WallTime(milliseconds: since)
-            shortest = min(shortest ?? age, age)
+            return since > 0 ? now - WallTime(milliseconds: since) : nil
         }
-        return shortest
+        return ages.compactMap { $0 }.min()
     }
 }

@@ -30,7 +30,8 @@ import Testing
 
     @Test func movedIsFollowedAndRemembered() async throws {
         try await run({ _, other in "-MOVED 12182 127.0.0.1:\(other)\r\n" }, { _, _ in "+here\r\n" }) { client, a, b in
-            #expect(try await client.send(RedisCommand("GET", "foo"), key: "foo") == .simpleString("here"))
+            let reply = try await client.send(RedisCommand("GET", "foo"), key: "foo")
+            #expect(reply == .simpleString("here"))
             #expect(a.count("GET") == 1 && b.count("GET") == 1)
             try await eventually("the map is read again") { a.count("CLUSTER") + b.count("CLUSTER") >= 2 }
         }
@@ -39,7 +40,8 @@ import Testing
     @Test func askIsOneAskingAndOneCommand() async throws {
         try await run({ _, other in "-ASK 12182 127.0.0.1:\(other)\r\n" }, { _, _ in "+here\r\n" }) { client, a, b in
             for _ in 0..<2 {
-                #expect(try await client.send(RedisCommand("GET", "foo"), key: "foo") == .simpleString("here"))
+                let reply = try await client.send(RedisCommand("GET", "foo"), key: "foo")
+                #expect(reply == .simpleString("here"))
             }
             // Not remembered: each time the owner is asked first.
             #expect(a.count("GET") == 2)
@@ -59,7 +61,8 @@ import Testing
                 }
             }, { _, _ in nil }
         ) { client, a, _ in
-            #expect(try await client.send(RedisCommand("GET", "foo"), key: "foo") == .simpleString("here"))
+            let reply = try await client.send(RedisCommand("GET", "foo"), key: "foo")
+            #expect(reply == .simpleString("here"))
             #expect(a.count("GET") == 6)
         }
     }
@@ -162,14 +165,16 @@ import Testing
             }
         ) { client, a, b in
             try await client.withConnection(key: "foo") { lease in
-                #expect(try await lease.send(RedisCommand("SET", "foo", 1)) == .simpleString("here"))
+                let first = try await lease.send(RedisCommand("SET", "foo", 1))
+                #expect(first == .simpleString("here"))
                 moves.withLockedValue { $0 = false }
                 let error = await failure { () throws(RedisError) in try await lease.send(RedisCommand("SET", "foo", 2))
                 }
                 #expect(error?.serverError?.code == "MOVED")
                 #expect(error?.mayHaveExecuted == false)
                 moves.withLockedValue { $0 = true }
-                #expect(try await lease.send(RedisCommand("WAIT", 0, 0)) == .simpleString("here"))
+                let last = try await lease.send(RedisCommand("WAIT", 0, 0))
+                #expect(last == .simpleString("here"))
             }
             #expect(a.count("SET") == 1 && b.count("SET") == 2 && b.count("WAIT") == 1)
         }
