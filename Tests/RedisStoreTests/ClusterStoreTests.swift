@@ -6,7 +6,7 @@ import RefreshCore
 import Testing
 
 /// Everything that the store does, on a real Cluster of six with 64 partitions.
-@Suite(.timeLimit(.minutes(5)))
+@Suite(.serialized, .timeLimit(.minutes(5)))
 struct ClusterStoreTests {
     @Test func everythingWorksOnACluster() async throws {
         try await withRedisCluster { cluster in
