@@ -107,6 +107,9 @@ let package = Package(
             name: "PerennialTesting",
             dependencies: ["CurlClient", "MockProvider", "RefreshCore", logging, nioConcurrency, nioCore, nioPosix],
             swiftSettings: settings),
+        .executableTarget(
+            name: "PerennialSimulator", dependencies: ["PerennialTesting", argumentParser], path: "Tests/Simulator",
+            swiftSettings: settings),
         .testTarget(
             name: "RefreshCoreTests", dependencies: ["RefreshCore", "PerennialTesting", logging, nioConcurrency],
             swiftSettings: settings),

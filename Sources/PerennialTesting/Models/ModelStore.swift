@@ -6,33 +6,6 @@ import RefreshCore
 /// Faults are injected per operation, each call is counted, and changes are published to the registered audiences
 /// unless publishing is dropped.
 public actor ModelStore {
-    struct Lock {
-        var attempt: AttemptID
-        var until: MonotonicTime
-    }
-
-    struct Record {
-        var snapshot: AccountSnapshot
-        var refreshToken: Secret
-        var lastCommitted: AttemptID?
-        var lock: Lock?
-        var orphans: [CommitRequest] = []
-        /// Only the generation counts then: it must never repeat.
-        var isRemoved = false
-        var hasForeignIntent = false
-    }
-
-    struct Pause {
-        var until: WallTime
-        var cause: RefreshFault
-    }
-
-    struct Lease {
-        var holder: InstanceID
-        var epoch: Int64
-        var until: MonotonicTime
-    }
-
     /// One instance's ears.
     struct Audience {
         var hub: ChangeHub
@@ -41,20 +14,12 @@ public actor ModelStore {
     }
 
     let time: any TimeSource
-    var records: [AccountID: Record] = [:]
-    /// The schedule, an index apart from the accounts: taking what is due moves entries here only.
-    var index: [AccountID: WallTime] = [:]
-    var pauses: [ProviderName: Pause] = [:]
-    var lease: Lease?
-    var leaseEpoch: Int64 = 0
-    var leaseListeners: [@Sendable () -> Void] = []
-    /// Since when this server has been in charge; nil for the first one.
-    var inChargeSince: WallTime?
-    var isConfirming = true
-
+    private var state = ModelState()
+    private var leaseListeners: [@Sendable () -> Void] = []
     private var audiences: [Audience] = []
     private var isPublishing = true
     private var isDown = false
+    var isConfirming = true
     private var faults: [ModelOperation: [ModelFault]] = [:]
     private var calls: [ModelOperation: Int] = [:]
 
@@ -88,80 +53,82 @@ public actor ModelStore {
 
     /// Changes an account behind everybody's back.
     public func tamper(_ account: AccountID, _ change: @Sendable (inout AccountSnapshot) -> Void) {
-        guard var record = records[account] else { return }
+        guard var record = state.records[account] else { return }
         change(&record.snapshot)
-        records[account] = record
+        state.records[account] = record
     }
 
     /// As if a newer version had written an intent that this one cannot read.
-    public func leaveForeignIntent(_ account: AccountID) { records[account]?.hasForeignIntent = true }
+    public func leaveForeignIntent(_ account: AccountID) { state.records[account]?.hasForeignIntent = true }
 
     /// While not confirming, writes are carried out, and replicas or the disk do not have them.
     public func setConfirming(_ isConfirming: Bool) { self.isConfirming = isConfirming }
 
     /// Everything the accounts are made of at one moment; see ``failOver(to:)``.
-    public struct Copy: Sendable { var records: [AccountID: Record] }
+    public struct Copy: Sendable { var state: ModelState }
 
-    public func copy() -> Copy { Copy(records: records) }
+    public func copy() -> Copy { Copy(state: state) }
 
     /// Another server takes over, with what it had got of the data.
     public func failOver(to copy: Copy) {
-        records = copy.records
-        inChargeSince = time.wall()
+        state.records = copy.state.records
+        state.locks = copy.state.locks
+        state.orphans = copy.state.orphans
+        state.inChargeSince = time.wall()
     }
 
     /// The index forgets the account, as after a lost write.
-    public func dropFromIndex(_ account: AccountID) { index[account] = nil }
+    public func dropFromIndex(_ account: AccountID) {
+        if let provider = state.records[account]?.snapshot.provider { state.due[provider]?[account] = nil }
+    }
 
     // MARK: Looking
 
     public func callCount(_ operation: ModelOperation) -> Int { calls[operation] ?? 0 }
-    public func snapshot(_ account: AccountID) -> AccountSnapshot? {
-        guard let record = records[account], !record.isRemoved else { return nil }
-        return record.snapshot
-    }
-    public func snapshots() -> [AccountSnapshot] { records.values.filter { !$0.isRemoved }.map(\.snapshot) }
-    public func refreshToken(_ account: AccountID) -> Secret? { records[account]?.refreshToken }
-    public func orphanCount(_ account: AccountID) -> Int { records[account]?.orphans.count ?? 0 }
-    public func isLocked(_ account: AccountID) -> Bool { records[account].flatMap(liveLock) != nil }
-    public func indexedDue(_ account: AccountID) -> WallTime? { index[account] }
+    public func snapshot(_ account: AccountID) -> AccountSnapshot? { state.account(account) }
+    public func snapshots() -> [AccountSnapshot] { state.records.values.filter { !$0.isRemoved }.map(\.snapshot) }
+    public func refreshToken(_ account: AccountID) -> Secret? { state.records[account]?.refreshToken }
+    public func orphanCount(_ account: AccountID) -> Int { state.orphans[account]?.count ?? 0 }
+    public func isLocked(_ account: AccountID) -> Bool { state.liveLock(account, now: time.wall()) != nil }
+    public func indexedDue(_ account: AccountID) -> WallTime? { state.dueTime(account) }
     /// The earliest time in the schedule.
-    public func earliestDue() -> WallTime? { index.values.min() }
+    public func earliestDue() -> WallTime? { state.due.values.flatMap(\.accounts.values).min() }
+    /// Who holds the lease now.
+    public func leader() -> InstanceID? { state.lease.flatMap { time.wall() < $0.until ? $0.holder : nil } }
 
     // MARK: What the ports are made of
 
-    func perform<Reply>(_ operation: ModelOperation, _ body: () -> Reply) throws(StoreError) -> Reply {
+    func perform<Reply>(
+        _ operation: ModelOperation, _ body: (inout ModelState, WallTime) -> Reply
+    ) throws(StoreError) -> Reply {
         calls[operation, default: 0] += 1
         if isDown { throw ModelFault.unavailable.error }
         var fault: ModelFault?
         if faults[operation]?.isEmpty == false { fault = faults[operation]?.removeFirst() }
         if let fault, fault != .replyLost { throw fault.error }
-        let reply = body()
+        let reply = body(&state, time.wall())
+        let messages = state.outbox
+        state.outbox.removeAll(keepingCapacity: true)
+        if isPublishing { messages.forEach(publish) }
         if let fault { throw fault.error }
         return reply
     }
 
-    func publish(_ account: AccountID, _ outcome: AccountChange.Outcome) {
-        guard isPublishing, let generation = records[account]?.snapshot.generation else { return }
-        let change = AccountChange(account: account, generation: generation, outcome: outcome)
-        for audience in audiences {
-            if outcome == .removed {
-                audience.cache.forget(account)
-            } else {
-                audience.cache.invalidate(change)
+    private func publish(_ signal: FleetSignal) {
+        switch signal {
+        case .changed(let change):
+            for audience in audiences {
+                if change.outcome == .removed {
+                    audience.cache.forget(change.account)
+                } else {
+                    audience.cache.invalidate(change)
+                }
+                audience.hub.signal(change.account)
+                audience.onChange(change)
             }
-            audience.hub.signal(account)
-            audience.onChange(change)
+        case .leaderReleased:
+            for listener in leaseListeners { listener() }
+        case .connected, .disconnected: break
         }
-    }
-
-    func publishLeaderReleased() {
-        guard isPublishing else { return }
-        for listener in leaseListeners { listener() }
-    }
-
-    func liveLock(_ record: Record) -> Lock? {
-        guard let lock = record.lock, time.monotonic() < lock.until else { return nil }
-        return lock
     }
 }

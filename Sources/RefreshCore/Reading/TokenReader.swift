@@ -55,53 +55,31 @@ public struct TokenReader: Sendable {
             let policy = policies.policy(for: snapshot.provider),
             Self.zone(of: snapshot, policy: policy, now: deck.time.wall()) == .fresh
         else { return nil }
-        return answer(snapshot, source: .memory, isStale: false)
+        return TokenAnswer(snapshot, source: .memory, isStale: false)
     }
 
     /// A token for the account.
     ///
     /// - Throws: ``RefreshFailure`` when there is no valid token and a refresh has not brought one.
     public func token(_ request: TokenRequest) async throws(RefreshFailure) -> TokenAnswer {
-        var (snapshot, source) = try await load(request.account)
-        // Each round looks at a newer generation; more than a few mean that the account is being replaced steadily.
-        for _ in 0..<4 {
-            guard snapshot.enabled else {
-                throw RefreshFailure(.disabled, "account \(snapshot.id) is paused: resume it first")
-            }
-            guard let policy = policies.policy(for: snapshot.provider) else {
-                // Without the provider nothing can be refreshed here, but a valid token is a valid token.
-                if snapshot.generation != request.refused, let answer = validAnswer(snapshot, source, isStale: true) {
-                    return answer
-                }
-                throw RefreshFailure(
-                    .unknownProvider, "provider \(snapshot.provider) is not in this instance's configuration")
-            }
-            let isRefused = request.refused.map { $0 >= snapshot.generation } ?? false
-            let zone = Self.zone(of: snapshot, policy: policy, now: deck.time.wall())
-            if !isRefused, zone != .mandatory, !isTooShort(snapshot, for: request) {
-                if zone == .advisory { await refreshBehind(snapshot) }
-                if let answer = validAnswer(snapshot, source, isStale: false) { return answer }
-            }
-            if snapshot.status == .reauthRequired {
-                return try valid(snapshot, source, unless: isRefused, else: reauthFailure(snapshot))
-            }
-            let (result, _) = await coordinator.refresh(
-                snapshot.id, provider: snapshot.provider, demand: .newerThan(snapshot.generation))
-            switch result {
-            case .refreshed(let newer), .newer(let newer):
-                let hasGrown = newer.generation > snapshot.generation
-                snapshot = newer
-                source = .refresh
-                // A provider whose tokens live shorter than asked for cannot do better than a new one.
-                if hasGrown, let answer = validAnswer(newer, source, isStale: false) { return answer }
-            case .failed(let failure, let newest):
-                let best = newest ?? snapshot
-                let isBestRefused = request.refused.map { $0 >= best.generation } ?? false
-                return try valid(best, source, unless: isBestRefused, else: failure)
+        let (snapshot, source) = try await load(request.account)
+        var reading = TokenReading(request: request)
+        var step = reading.look(
+            at: snapshot, source: source, policy: policies.policy(for: snapshot.provider), now: deck.time.wall())
+        while true {
+            switch step {
+            case .answer(let answer, let refreshes):
+                if refreshes { await refreshBehind(answer.snapshot) }
+                if answer.isStale { deck.statistics.servedStale() }
+                return answer
+            case .fail(let failure): throw failure
+            case .refresh(let account, let provider, let generation):
+                let (result, _) = await coordinator.refresh(
+                    account, provider: provider, demand: .newerThan(generation))
+                let provider = result.snapshot?.provider ?? provider
+                step = reading.refreshed(result, policy: policies.policy(for: provider), now: deck.time.wall())
             }
         }
-        throw RefreshFailure(
-            .providerUnavailable, "refreshing \(request.account) brings tokens that have expired already")
     }
 
     /// The account from memory or from the store.
@@ -134,49 +112,8 @@ public struct TokenReader: Sendable {
         }
     }
 
-    private func isTooShort(_ snapshot: AccountSnapshot, for request: TokenRequest) -> Bool {
-        guard let minimum = request.minimumTTL else { return false }
-        let remaining = snapshot.remaining(at: deck.time.wall())
-        guard remaining < minimum else { return false }
-        // A token in the first tenth of its life is as good as this provider's tokens get: asking for more would
-        // otherwise make every read a refresh.
-        guard let lifetime = snapshot.lifetime else { return true }
-        return lifetime - remaining > lifetime / 10
-    }
-
     private func refreshBehind(_ snapshot: AccountSnapshot) async {
-        if let next = snapshot.nextAttemptAt, next > deck.time.wall() { return }
-        guard snapshot.status != .reauthRequired else { return }
         await coordinator.refreshInBackground(
             snapshot.id, provider: snapshot.provider, demand: .newerThan(snapshot.generation))
-    }
-
-    private func reauthFailure(_ snapshot: AccountSnapshot) -> RefreshFailure {
-        let cause = snapshot.lastFault.map { ": \($0.message)" } ?? ""
-        return RefreshFailure(.reauthRequired, "log in again and put the new refresh token\(cause)")
-    }
-
-    private func valid(
-        _ snapshot: AccountSnapshot, _ source: TokenAnswer.Source, unless isRefused: Bool,
-        else failure: RefreshFailure
-    ) throws(RefreshFailure) -> TokenAnswer {
-        guard !isRefused, snapshot.enabled, let answer = validAnswer(snapshot, source, isStale: true) else {
-            throw failure
-        }
-        deck.statistics.servedStale()
-        return answer
-    }
-
-    private func validAnswer(
-        _ snapshot: AccountSnapshot, _ source: TokenAnswer.Source, isStale: Bool
-    ) -> TokenAnswer? {
-        guard snapshot.isValid(at: deck.time.wall()) else { return nil }
-        return answer(snapshot, source: source, isStale: isStale)
-    }
-
-    private func answer(_ snapshot: AccountSnapshot, source: TokenAnswer.Source, isStale: Bool) -> TokenAnswer? {
-        guard let accessToken = snapshot.accessToken, let expiresAt = snapshot.expiresAt else { return nil }
-        return TokenAnswer(
-            snapshot: snapshot, accessToken: accessToken, expiresAt: expiresAt, source: source, isStale: isStale)
     }
 }

@@ -137,17 +137,8 @@ public final class ProactiveScheduler: Sendable {
         }
     }
 
-    /// When an account that was taken can be due again: no message has to tell of this instance's own work.
     private func nextLook(after result: RefreshResult) -> MonotonicTime? {
-        var due = result.snapshot?.dueAt
-        if case .failed(let failure, let snapshot) = result {
-            if snapshot != nil, due == nil { return nil }
-            due = failure.retryAt ?? due
-        }
-        let (now, wall) = (time.monotonic(), time.wall())
-        // Neither refreshed nor put off: the schedule has it again when its hold ends.
-        guard let due else { return now + configuration.hold }
-        return now + max(due - wall, .zero)
+        Backlog.nextLook(after: result, hold: configuration.hold, now: time.monotonic(), wall: time.wall())
     }
 
     private func logSummary(_ progress: ScanProgress) async {
@@ -187,92 +178,5 @@ private final class ScanProgress: Sendable {
 
     func summary(scheduled: [ProviderName: Int], at now: MonotonicTime) -> [String] {
         state.withLockedValue { $0.tally.summary(scheduled: scheduled, at: now) }
-    }
-}
-
-/// Due accounts that were taken: waiting to be started, and under way.
-struct Backlog {
-    private var waiting: [ProviderName: [AccountID]] = [:]
-    private var underWay: [ProviderName: Int] = [:]
-    private enum Stage { case waiting, running, runningAndTakenAgain }
-    private var stages: [AccountID: Stage] = [:]
-    private var total = 0
-    /// When to look at the schedule of each provider; at once where there is none.
-    private var nextLooks: [ProviderName: MonotonicTime] = [:]
-
-    mutating func add(_ account: DueAccount) {
-        switch stages[account.account] {
-        case nil:
-            stages[account.account] = .waiting
-            waiting[account.provider, default: []].append(account.account)
-        case .waiting:
-            // Its hold ran out while it waited here: once is enough.
-            break
-        case .running, .runningAndTakenAgain:
-            // Due again, or its hold ran out: the look that took it must not be lost, or it stays away for the hold.
-            stages[account.account] = .runningAndTakenAgain
-        }
-    }
-
-    mutating func finished(_ account: DueAccount, lookAgainAt: MonotonicTime?) {
-        if let look = nextLooks[account.provider], let lookAgainAt, lookAgainAt < look {
-            nextLooks[account.provider] = lookAgainAt
-        }
-        let isDueAgain = stages.removeValue(forKey: account.account) == .runningAndTakenAgain
-        if isDueAgain { add(account) }
-        underWay[account.provider, default: 1] -= 1
-        total -= 1
-    }
-
-    /// Look at every provider's schedule at `deadline` at the latest.
-    mutating func lookBy(_ deadline: MonotonicTime) {
-        for (provider, look) in nextLooks where look > deadline { nextLooks[provider] = deadline }
-    }
-
-    mutating func looked(at providers: some Sequence<ProviderName>, nextLook: MonotonicTime) {
-        for provider in providers { nextLooks[provider] = nextLook }
-    }
-
-    /// How many to take of each provider: nothing until the waiting ones have run down to half of what may run at
-    /// once, so that a look at the schedule is shared by many refreshes.
-    func wanted(_ policies: any PolicySource, limit: Int, now: MonotonicTime) -> [ProviderName: Int] {
-        var wanted: [ProviderName: Int] = [:]
-        for (provider, room) in rooms(policies, limit: limit) where nextLooks[provider].map({ $0 <= now }) ?? true {
-            wanted[provider] = room
-        }
-        return wanted
-    }
-
-    /// The next look at any provider that has room; nil when none has.
-    func nextLook(_ policies: any PolicySource, limit: Int) -> MonotonicTime? {
-        rooms(policies, limit: limit).map { nextLooks[$0.provider] ?? MonotonicTime(nanoseconds: .min) }.min()
-    }
-
-    private func rooms(_ policies: any PolicySource, limit: Int) -> [(provider: ProviderName, room: Int)] {
-        policies.providers.compactMap { provider in
-            guard let policy = policies.policy(for: provider) else { return nil }
-            let most = max(1, min(policy.maxConcurrentExchanges, limit))
-            let queued = waiting[provider]?.count ?? 0
-            return queued <= most / 2 ? (provider, 2 * most - queued) : nil
-        }
-    }
-
-    /// The accounts that may start now.
-    mutating func startable(_ policies: any PolicySource, limit: Int) -> [DueAccount] {
-        var started: [DueAccount] = []
-        for (provider, ids) in waiting where !ids.isEmpty {
-            // More refreshes than exchanges: while answers are being stored the next requests are under way. The
-            // limiter keeps the exchanges within their bound.
-            let exchanges = policies.policy(for: provider)?.maxConcurrentExchanges ?? 1
-            let room = min(2 * exchanges - (underWay[provider] ?? 0), limit - total)
-            guard room > 0 else { continue }
-            let batch = ids.prefix(room)
-            waiting[provider] = Array(ids.dropFirst(batch.count))
-            underWay[provider, default: 0] += batch.count
-            total += batch.count
-            for account in batch { stages[account] = .running }
-            started += batch.map { DueAccount(account: $0, provider: provider) }
-        }
-        return started
     }
 }

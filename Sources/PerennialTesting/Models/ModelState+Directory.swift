@@ -1,0 +1,80 @@
+import RefreshCore
+
+// put.lua, edit.lua and remove.lua.
+extension ModelState {
+    /// The generation that PUT has to expect: the secrets are sealed for the one after it.
+    public func storedGeneration(_ id: AccountID) -> Generation {
+        records[id]?.snapshot.generation ?? Generation(0)
+    }
+
+    /// Nil where the account has moved on since `expected` was read: prepare again (`RETRY`).
+    public mutating func put(_ put: AccountPut, expected: Generation, now: WallTime) -> PutReply? {
+        let old = account(put.id)
+        guard storedGeneration(put.id) == expected else { return nil }
+        if let required = put.ifGeneration, old?.generation != required { return .conflict(old?.generation) }
+        if let old {
+            if old.provider != put.provider { return .otherProvider(old.provider) }
+            switch put.overwrite {
+            case .always: break
+            case .never: return .conflict(old.generation)
+            case .ifNewer:
+                guard let new = put.credentials.expiresAt else { return .kept(old.generation) }
+                if let stored = old.expiresAt, stored >= new { return .kept(old.generation) }
+            }
+        }
+        // The generation of a removed account goes on counting.
+        var generation = storedGeneration(put.id).next
+        if planted == .resetGeneration, records[put.id] != nil { generation = Generation(1) }
+        let isEnabled = old?.enabled ?? true
+        let snapshot = AccountSnapshot(
+            id: put.id, provider: put.provider, name: put.name ?? old?.name ?? "", enabled: isEnabled,
+            generation: generation, accessToken: put.credentials.accessToken, tokenType: put.credentials.tokenType,
+            expiresAt: put.credentials.expiresAt, obtainedAt: put.credentials.expiresAt == nil ? nil : now,
+            createdAt: old?.createdAt ?? now, updatedAt: now, dueAt: put.dueAt)
+        records[put.id] = Record(snapshot: snapshot, refreshToken: put.credentials.refreshToken)
+        if isEnabled { due[put.provider, default: DueIndex()][put.id] = put.dueAt }
+        writes += 1
+        announce(put.id, generation, .added)
+        return old == nil ? .created(generation) : .replaced(generation)
+    }
+
+    public mutating func edit(_ id: AccountID, _ edit: AccountEdit, now: WallTime) -> EditReply {
+        guard var record = records[id], !record.isRemoved else { return .missing }
+        if let required = edit.ifGeneration, required != record.snapshot.generation {
+            return .conflict(record.snapshot.generation)
+        }
+        record.snapshot.updatedAt = now
+        if let name = edit.name { record.snapshot.name = name }
+        if let isEnabled = edit.enabled, isEnabled != record.snapshot.enabled {
+            record.snapshot.enabled = isEnabled
+            if !isEnabled {
+                due[record.snapshot.provider]?[id] = nil
+            } else if record.snapshot.status != .reauthRequired {
+                due[record.snapshot.provider, default: DueIndex()][id] = record.snapshot.dueAt ?? now
+            }
+        }
+        records[id] = record
+        writes += 1
+        announce(id, record.snapshot.generation, .edited)
+        return .done
+    }
+
+    public mutating func remove(_ id: AccountID, ifGeneration required: Generation?, now: WallTime) -> EditReply {
+        guard var record = records[id], !record.isRemoved else { return .missing }
+        if let required, required != record.snapshot.generation { return .conflict(record.snapshot.generation) }
+        record.isRemoved = true
+        record.refreshToken = Secret("")
+        record.lastCommitted = nil
+        record.hasForeignIntent = false
+        record.snapshot.accessToken = nil
+        record.snapshot.intent = nil
+        record.snapshot.updatedAt = now
+        records[id] = record
+        locks[id] = nil
+        orphans[id] = nil
+        due[record.snapshot.provider]?[id] = nil
+        writes += 1
+        announce(id, record.snapshot.generation, .removed)
+        return .done
+    }
+}

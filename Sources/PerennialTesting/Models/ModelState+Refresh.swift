@@ -1,0 +1,167 @@
+import RefreshCore
+
+// begin.lua, commit.lua, orphan.lua and settle.lua.
+extension ModelState {
+    public mutating func begin(_ request: BeginRequest, now: WallTime) -> BeginReply {
+        let id = request.account
+        guard let record = records[id], !record.isRemoved else { return .missing }
+        let account = record.snapshot
+        if case .newerThan(let seen) = request.demand, account.generation > seen { return .fresh(account) }
+        if !account.enabled || account.status == .reauthRequired {
+            reschedule(request, account, at: nil)
+            return .blocked(account)
+        }
+        if record.hasForeignIntent { return .foreignIntent(account) }
+        // The reply to this very attempt was lost: the same answer again, written again for the durability wait.
+        if var intent = intent(of: record), intent.attempt == request.attempt {
+            if planted == .dropTouchWrite { return .granted(RefreshClaim(record, intent, request.attempt)) }
+            intent.at = now
+            return grant(intent, request, now: now)
+        }
+        if request.demand == .whenDue, let dueAt = account.dueAt, dueAt > now {
+            reschedule(request, account, at: dueAt)
+            return .fresh(account)
+        }
+        if let pause = pauses[account.provider], pause.until > now {
+            reschedule(request, account, at: pause.until)
+            return .cooling(account, until: pause.until, cause: pause.cause)
+        }
+        if let next = account.nextAttemptAt, next > now, !request.ignoresBackoff {
+            reschedule(request, account, at: next)
+            let cause = account.lastFault ?? RefreshFault(kind: .unsent, message: "an earlier refresh failed")
+            return .cooling(account, until: next, cause: cause)
+        }
+        if let lock = liveLock(id, now: now), lock.attempt != request.attempt {
+            return .held(account, remaining: lock.until - now)
+        }
+        if var intent = intent(of: record), planted != .dropIntentCheck {
+            guard request.recovering == intent.attempt else {
+                return .pending(account, intent, age: max(now - intent.at, .zero))
+            }
+            intent.attempt = request.attempt
+            intent.origin = request.origin
+            intent.state = .open
+            intent.at = now
+            intent.resends += 1
+            return grant(intent, request, now: now)
+        }
+        return grant(
+            RefreshIntent(
+                attempt: request.attempt, generation: account.generation, origin: request.origin, state: .open,
+                at: now, firstAt: now, resends: 0), request, now: now)
+    }
+
+    private mutating func grant(_ intent: RefreshIntent, _ request: BeginRequest, now: WallTime) -> BeginReply {
+        guard var record = records[request.account] else { return .missing }
+        locks[request.account] = Lock(attempt: request.attempt, until: now + request.lockTTL)
+        record.snapshot.intent = intent
+        records[request.account] = record
+        writes += 1
+        return .granted(RefreshClaim(record, intent, request.attempt))
+    }
+
+    /// The schedule is an index: whenever BEGIN sees that an entry is wrong, it puts it right.
+    private mutating func reschedule(_ request: BeginRequest, _ account: AccountSnapshot, at time: WallTime?) {
+        guard request.demand == .whenDue, account.provider == request.provider else { return }
+        due[request.provider, default: DueIndex()][request.account] = time
+        writes += 1
+    }
+
+    /// The script alone: an answer that came too late is handed to ``keepOrphan(_:now:)`` in a second call.
+    public mutating func commit(_ request: CommitRequest, now: WallTime) -> CommitReply {
+        let id = request.account
+        let ownsLock = liveLock(id, now: now)?.attempt == request.attempt
+        freeLock(id, attempt: request.attempt, now: now)
+        guard var record = records[id], !record.isRemoved else { return .orphaned }
+        if record.lastCommitted == request.attempt {
+            // Written once more, so that a durability wait that follows covers it.
+            if planted != .dropTouchWrite { writes += 1 }
+            return .already
+        }
+        guard record.snapshot.generation == request.generation else { return .orphaned }
+        if planted == .commitByLockOwnership, !ownsLock { return .orphaned }
+        let isEnabled = record.snapshot.enabled
+        record.snapshot = request.snapshot(after: record.snapshot, enabled: isEnabled)
+        record.snapshot.updatedAt = now
+        record.refreshToken = request.refreshToken
+        record.lastCommitted = request.attempt
+        record.hasForeignIntent = false
+        records[id] = record
+        if isEnabled, record.snapshot.provider == request.provider {
+            due[request.provider, default: DueIndex()][id] = request.dueAt
+        }
+        writes += 1
+        announce(id, record.snapshot.generation, .refreshed)
+        return .committed(enabled: isEnabled)
+    }
+
+    /// One entry per attempt.
+    public mutating func keepOrphan(_ request: CommitRequest) {
+        guard orphans[request.account]?.contains(where: { $0.attempt == request.attempt }) != true else { return }
+        orphans[request.account, default: []].append(request)
+        writes += 1
+    }
+
+    public mutating func settle(_ request: SettleRequest, now: WallTime) -> SettleReply {
+        let id = request.account
+        freeLock(id, attempt: request.attempt, now: now)
+        if let pause = request.pauseProvider {
+            pauses[request.provider] = Pause(until: now + pause, cause: request.fault)
+            writes += 1
+        }
+        guard var record = records[id], !record.isRemoved else { return .missing }
+        let forgetsToLookAgain = planted == .forgetReread && request.disposition == .refused
+        if record.snapshot.generation != request.generation, !forgetsToLookAgain { return .moved(record.snapshot) }
+        // Repeated after a lost reply, or overtaken by a recovery: nothing is left to settle.
+        var intent: RefreshIntent?
+        if !record.hasForeignIntent { intent = self.intent(of: record) }
+        if intent?.attempt != request.attempt, !forgetsToLookAgain { return .settled(record.snapshot) }
+
+        let isBlamed = request.fault.kind != .throttled
+        var dueAt: WallTime? = now + request.retryAfter
+        var remaining: RefreshIntent?
+        switch request.disposition {
+        case .released:
+            if var intent, intent.resends > 0 {
+                // The re-send was not spent either, but the first spend is as unresolved as before.
+                intent.resends -= 1
+                intent.state = .ambiguous
+                remaining = intent
+            }
+            if isBlamed { record.snapshot.status = .degraded }
+        case .refused:
+            if orphans[id]?.isEmpty ?? true || forgetsToLookAgain {
+                record.snapshot.status = .reauthRequired
+                dueAt = nil
+            } else {
+                record.snapshot.status = .degraded
+            }
+        case .unresolved:
+            intent?.state = .ambiguous
+            remaining = intent
+            record.snapshot.status = .degraded
+        }
+        if isBlamed { record.snapshot.failures += 1 }
+        record.snapshot.intent = remaining
+        record.snapshot.nextAttemptAt = dueAt
+        record.snapshot.dueAt = dueAt
+        record.snapshot.lastFault = request.fault
+        record.snapshot.updatedAt = now
+        records[id] = record
+        if record.snapshot.provider == request.provider {
+            due[request.provider, default: DueIndex()][id] = record.snapshot.enabled ? dueAt : nil
+        }
+        writes += 1
+        announce(
+            id, record.snapshot.generation, record.snapshot.status == .reauthRequired ? .refused : .failed)
+        return .settled(record.snapshot)
+    }
+}
+
+extension RefreshClaim {
+    fileprivate init(_ record: ModelState.Record, _ intent: RefreshIntent, _ attempt: AttemptID) {
+        self.init(
+            account: record.snapshot, attempt: attempt, generation: record.snapshot.generation,
+            refreshToken: record.refreshToken, isRecovery: intent.resends > 0)
+    }
+}
