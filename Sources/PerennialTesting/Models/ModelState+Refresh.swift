@@ -126,6 +126,7 @@ extension ModelState {
                 // The re-send was not spent either, but the first spend is as unresolved as before.
                 intent.resends -= 1
                 intent.state = .ambiguous
+                intent.attempt = AttemptID(rawValue: "\(request.attempt):released")
                 remaining = intent
             }
             if isBlamed { record.snapshot.status = .degraded }
@@ -135,6 +136,9 @@ extension ModelState {
                 dueAt = nil
             } else {
                 record.snapshot.status = .degraded
+                intent?.state = .ambiguous
+                intent?.resends = max(intent?.resends ?? 0, 1)
+                remaining = intent
             }
         case .unresolved:
             intent?.state = .ambiguous

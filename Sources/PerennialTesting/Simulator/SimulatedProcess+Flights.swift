@@ -11,6 +11,8 @@ final class SimulatedFlight {
     /// When the BEGIN that counts was sent, in true time.
     var begunAt: TrueTime = 0
     var diskFailed = false
+    /// A claim that was written and not confirmed, to be taken back when the flight ends without having used it.
+    var unconfirmed: RefreshClaim?
 
     init(machine: RefreshMachine, ticket: TokenCache.EditTicket) {
         self.machine = machine
@@ -109,6 +111,14 @@ extension SimulatedProcess {
         if case .refreshed(let snapshot) = result {
             cache.rememberCommitted(snapshot, since: flight.ticket, now: monotonic())
         }
+        if let claim = flight.unconfirmed {
+            deferred.append(
+                SettleRequest(
+                    account: account, provider: claim.account.provider, attempt: claim.attempt,
+                    generation: claim.generation, disposition: .released,
+                    fault: RefreshFault(kind: .unsent, message: "the claim was not confirmed"),
+                    retryAfter: policy.backoffBase))
+        }
         pokeLeftovers()
         for landing in flight.landings { landing(result, flight.machine.hasWaited) }
     }
@@ -168,6 +178,7 @@ extension SimulatedProcess {
                 world.log("\(name) \(request.account) BEGIN \(request.attempt): \(served.reply.word)")
                 if case .granted(let claim) = served.reply {
                     rememberedClaims[request.account] = claim
+                    flight.unconfirmed = served.isConfirmed ? nil : claim
                     if !served.isConfirmed {
                         // Nothing may be spent on a claim that a failover can undo.
                         return feed(flight, .beginFailed(StoreError(.outcomeUnknown, "the claim is not replicated")))

@@ -238,12 +238,14 @@ public final class Simulation {
         for account in accounts {
             guard let record = state.records[account], !record.isRemoved else { continue }
             let snapshot = record.snapshot
-            let excuses = oracle.excuses[account]?.sorted().joined(separator: "; ")
+            let excuses = oracle.explanation(of: account, at: snapshot.generation)
             if provider.isUsable(record.refreshToken.reveal()) {
                 let isWell =
                     snapshot.isValid(at: serverWall) && snapshot.status == .active
                     && (snapshot.intent == nil || state.liveLock(account, now: serverWall) != nil)
-                if !isWell, excuses == nil {
+                // Two claims were left behind, whether or not anything was sent: nobody can know, so nothing may be.
+                let isUnknowable = oracle.hadTrouble && (snapshot.intent?.resends ?? 0) > 0
+                if !isWell, excuses == nil, !isUnknowable {
                     oracle.fail(
                         .liveness,
                         "\(account): \(snapshot.status.rawValue), generation \(snapshot.generation), valid \(snapshot.isValid(at: serverWall)), intent \(snapshot.intent.map { "\($0)" } ?? "none"), though its refresh token is good"

@@ -34,6 +34,8 @@ struct SimulationOracle {
     /// Why an account may have lost its refresh token without anybody's fault.
     private(set) var excuses: [AccountID: Set<String>] = [:]
     private var removed: Set<AccountID> = []
+    /// Whether anything has kept a process from going on.
+    private(set) var hadTrouble = false
     private(set) var served = 0
     private(set) var spendCount = 0
     private(set) var recoveries = 0
@@ -98,6 +100,7 @@ struct SimulationOracle {
 
     /// Something keeps a process from storing its answers.
     mutating func trouble(_ process: Int?, _ reason: String, accounts: [AccountID]) {
+        hadTrouble = true
         for account in accounts {
             for index in spends[account]?.indices ?? 0..<0 where process == nil || spends[account]![index].process == process {
                 if spends[account]![index].generation >= newest[account] ?? Generation(0) {
@@ -116,6 +119,12 @@ struct SimulationOracle {
         if excuses[account] == nil {
             fail(.singleUse, "\(account): reuse of generation \(generation) by attempt \(attempt) has killed its family")
         }
+    }
+
+    /// Why the refresh token of this generation may be dead without anybody's fault, or nil.
+    func explanation(of account: AccountID, at generation: Generation) -> String? {
+        if let excuse = excuses[account]?.sorted().first { return excuse }
+        return (spends[account] ?? []).lazy.filter { $0.generation == generation }.compactMap(\.trouble).first
     }
 
     // MARK: I2, I4 and I6: what happens in the store

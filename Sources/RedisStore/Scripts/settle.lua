@@ -24,8 +24,10 @@ local new_intent = ''
 local blames = kind ~= 'throttled'
 if disposition == 'released' then
     if intent.resends > 0 then
-        -- The re-send was not spent either, but the first spend is as unresolved as before.
+        -- The re-send was not spent either, but the first spend is as unresolved as before. The mark is no attempt's own
+        -- any more: a repeat of this settlement would take it for a first spend and clear it.
         intent.resends, intent.state = intent.resends - 1, 'ambiguous'
+        intent.attempt = attempt .. ':released'
         new_intent = format_intent(intent)
     end
     if blames then status = 'degraded' end
@@ -33,7 +35,9 @@ elseif disposition == 'refused' then
     if redis.call('LLEN', KEYS[4]) == 0 then
         status, due = 'reauth_required', nil
     else
-        status = 'degraded'
+        -- The mark stands as that of a re-send, so that the refused token is not sent as if it never had been.
+        status, intent.state, intent.resends = 'degraded', 'ambiguous', math.max(intent.resends, 1)
+        new_intent = format_intent(intent)
     end
 else
     intent.state = 'ambiguous'
