@@ -185,6 +185,10 @@ extension SimulatedProcess {
                     }
                 }
                 feed(flight, .began(served.reply, sentAt: sentAt))
+                if case .granted = served.reply, let hook = world.hooks.granted {
+                    world.hooks.granted = nil
+                    hook(world, self)
+                }
             case .failure(let error):
                 world.log("\(name) \(request.account) BEGIN \(request.attempt) fails: \(error.message)")
                 if world.plan.mutation == .refreshWithoutRedis, var claim = rememberedClaims[request.account] {

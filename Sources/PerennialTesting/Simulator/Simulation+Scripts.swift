@@ -108,10 +108,16 @@ extension Simulation {
         let account = claim.account.id
         let token = claim.refreshToken.reveal()
         log("\(process.name) \(account) sends the refresh token of generation \(claim.generation)\(claim.isRecovery ? " once more" : "") for \(claim.attempt)")
+        lastSendAt = now
+        if now > pauseKnownAt, now < pausedUntil { throttledEarly += 1 }
         oracle.sending(
             Spend(
                 account: account, token: token, generation: claim.generation, attempt: claim.attempt,
                 process: process.index, isRecovery: claim.isRecovery, sentAt: now), begunAt: begunAt, policy: policy)
+        if let hook = hooks.sent {
+            hooks.sent = nil
+            hook(self, process)
+        }
         if hit(.providerRequestLost) {
             oracle.excuse(account, "a request to the provider was lost")
             return done(nil, 0, 0)
@@ -121,7 +127,8 @@ extension Simulation {
             let (status, answer, reused) = provider.receive(token, mood: mood, at: now)
             if reused { oracle.familyRevoked(account, generation: claim.generation, by: claim.attempt) }
             var delay = latency() + .milliseconds(random.pick(5...300))
-            var isLost = hit(.answerLost)
+            var isLost = hit(.answerLost) || hooks.dropsFirstAnswer
+            hooks.dropsFirstAnswer = false
             if hit(.slowAnswer) {
                 delay += .milliseconds(random.pick(5000...30_000))
                 isLost = isLost || delay > .seconds(18)
@@ -133,7 +140,17 @@ extension Simulation {
     }
 
     private func mood(for account: AccountID) -> ProviderMood {
-        if provider.isOverRate(at: now) { return .throttled(seconds: random.pick(1...5)) }
+        if provider.isOverRate(at: now) {
+            throttled += 1
+            let seconds = random.pick(1...5)
+            // Known to all by the time that the answer and its settlement have travelled; requests that were under way
+            // by then are over.
+            if now + .seconds(seconds) > pausedUntil {
+                if now >= pausedUntil { pauseKnownAt = now + .milliseconds(700) }
+                pausedUntil = now + .seconds(seconds)
+            }
+            return .throttled(seconds: seconds)
+        }
         if let scripted = script?.mood?(self, account) { return scripted }
         if hit(.throttled) { return .throttled(seconds: random.pick(1...120)) }
         if hit(.misconfigured) { return .misconfigured }

@@ -39,7 +39,15 @@ public final class Simulation {
     var trace: [String] = []
     /// Directed scenarios ask for faults at steps of their own choice.
     var script: SimulationScript?
+    var hooks = SimulationHooks()
     var lastServed: [AccountID: Generation] = [:]
+    /// When the last refresh token was sent, how often the provider throttled, and how many requests came although the
+    /// pause that it had asked for was known to everybody.
+    var lastSendAt: TrueTime = 0
+    var throttled = 0
+    var throttledEarly = 0
+    var pausedUntil: TrueTime = 0
+    var pauseKnownAt: TrueTime = 0
 
     public init(plan: SimulationPlan, keepsTrace: Bool = false) {
         self.plan = plan
@@ -92,6 +100,11 @@ public final class Simulation {
             }
         }
         events += 1
+        if let hook = hooks.step, let process = event.process, attempts > 0 {
+            hooks.steps += 1
+            hook(self, process, hooks.steps)
+            guard process.isUp, process.life == event.life else { return }
+        }
         event.action()
     }
 
@@ -280,4 +293,16 @@ struct SimulationScript {
     var verify: (Simulation) -> Void = { _ in }
     /// How the provider takes the next request for an account; nil leaves it to chance.
     var mood: ((Simulation, AccountID) -> ProviderMood?)?
+}
+
+/// Where a directed scenario can step in; each but the first happens once.
+struct SimulationHooks {
+    /// Before each step of a process from the first refresh on.
+    var step: ((Simulation, SimulatedProcess, Int) -> Void)?
+    var steps = 0
+    /// A BEGIN has been granted, and its reply has been read.
+    var granted: ((Simulation, SimulatedProcess) -> Void)?
+    /// A refresh token has left a process.
+    var sent: ((Simulation, SimulatedProcess) -> Void)?
+    var dropsFirstAnswer = false
 }
