@@ -6,6 +6,8 @@ extension ModelState {
         let id = request.account
         guard let record = records[id], !record.isRemoved else { return .missing }
         let account = record.snapshot
+        // The caller has seen newer tokens: this store has lost writes.
+        if let floor = request.floor, account.generation < floor { return .rolledBack(account) }
         if case .newerThan(let seen) = request.demand, account.generation > seen { return .fresh(account) }
         if !account.enabled || account.status == .reauthRequired {
             reschedule(request, account, at: nil)
@@ -30,6 +32,11 @@ extension ModelState {
             reschedule(request, account, at: next)
             let cause = account.lastFault ?? RefreshFault(kind: .unsent, message: "an earlier refresh failed")
             return .cooling(account, until: next, cause: cause)
+        }
+        if let since = watchedSince(request, now: now), now < since + request.failoverHold {
+            reschedule(request, account, at: since + request.failoverHold)
+            return .quarantined(
+                account, until: since + request.failoverHold, reason: "the store has failed over and may have lost claims")
         }
         if let lock = liveLock(id, now: now), lock.attempt != request.attempt {
             return .held(account, remaining: lock.until - now)
@@ -60,6 +67,13 @@ extension ModelState {
         return .granted(RefreshClaim(record, intent, request.attempt))
     }
 
+    /// `watch_server` of prelude.lua: a time ahead, after the clock was set back, is not left standing.
+    private mutating func watchedSince(_ request: BeginRequest, now: WallTime) -> WallTime? {
+        guard request.failoverHold > .zero, let since = inChargeSince else { return nil }
+        if since > now { inChargeSince = now }
+        return min(since, now)
+    }
+
     /// The schedule is an index: whenever BEGIN sees that an entry is wrong, it puts it right.
     private mutating func reschedule(_ request: BeginRequest, _ account: AccountSnapshot, at time: WallTime?) {
         guard request.demand == .whenDue, account.provider == request.provider else { return }
@@ -78,7 +92,11 @@ extension ModelState {
             if planted != .dropTouchWrite { writes += 1 }
             return .already
         }
-        guard record.snapshot.generation == request.generation else { return .orphaned }
+        let stored = record.snapshot.generation
+        guard stored == request.generation else {
+            if request.occasion == .again, stored >= request.generation { return .superseded }
+            return stored < request.generation && request.occasion != .last ? .behind(stored) : .orphaned
+        }
         if planted == .commitByLockOwnership, !ownsLock { return .orphaned }
         let isEnabled = record.snapshot.enabled
         record.snapshot = request.snapshot(after: record.snapshot, enabled: isEnabled)

@@ -41,6 +41,8 @@ public struct ModelState: Sendable {
     public var pauses: [ProviderName: Pause] = [:]
     public var lease: Lease?
     public var leaseEpoch: Int64 = 0
+    /// Since when this server has been in charge; nil for the one that was there from the beginning.
+    public var inChargeSince: WallTime?
     /// Counts writes, as the replication offset does: what a durability wait refers to.
     public var writes: Int64 = 0
     /// What has been published and not been passed on yet.

@@ -11,8 +11,8 @@ final class SimulatedFlight {
     /// When the BEGIN that counts was sent, in true time.
     var begunAt: TrueTime = 0
     var diskFailed = false
-    /// A claim that was written and not confirmed, to be taken back when the flight ends without having used it.
-    var unconfirmed: RefreshClaim?
+    /// Whether this BEGIN follows a try to put back what the store had lost.
+    var hasRestored = false
 
     init(machine: RefreshMachine, ticket: TokenCache.EditTicket) {
         self.machine = machine
@@ -107,17 +107,13 @@ extension SimulatedProcess {
         let account = flight.machine.account
         releaseSlot(flight)
         flights[account] = nil
+        switch result {
+        case .refreshed, .newer: behindSince[account] = nil
+        case .failed: break
+        }
         world.log("\(name) \(account) \(flight.machine.attempt) ends: \(result.word)")
         if case .refreshed(let snapshot) = result {
             cache.rememberCommitted(snapshot, since: flight.ticket, now: monotonic())
-        }
-        if let claim = flight.unconfirmed {
-            deferred.append(
-                SettleRequest(
-                    account: account, provider: claim.account.provider, attempt: claim.attempt,
-                    generation: claim.generation, disposition: .released,
-                    fault: RefreshFault(kind: .unsent, message: "the claim was not confirmed"),
-                    retryAfter: policy.backoffBase))
         }
         pokeLeftovers()
         for landing in flight.landings { landing(result, flight.machine.hasWaited) }
@@ -170,25 +166,15 @@ extension SimulatedProcess {
     // MARK: The steps
 
     private func begin(_ request: BeginRequest, _ flight: SimulatedFlight) {
+        var request = request
+        request.floor = floor(of: request.account)
         let sentAt = deadlineClock()
         flight.begunAt = world.now
         call("BEGIN", durable: true, repeatable: true) { world, node in world.begin(node, request) } _: { [self] result in
             switch result {
             case .success(let served):
                 world.log("\(name) \(request.account) BEGIN \(request.attempt): \(served.reply.word)")
-                if case .granted(let claim) = served.reply {
-                    rememberedClaims[request.account] = claim
-                    flight.unconfirmed = served.isConfirmed ? nil : claim
-                    if !served.isConfirmed {
-                        // Nothing may be spent on a claim that a failover can undo.
-                        return feed(flight, .beginFailed(StoreError(.outcomeUnknown, "the claim is not replicated")))
-                    }
-                }
-                feed(flight, .began(served.reply, sentAt: sentAt))
-                if case .granted = served.reply, let hook = world.hooks.granted {
-                    world.hooks.granted = nil
-                    hook(world, self)
-                }
+                began(served, request, sentAt: sentAt, flight)
             case .failure(let error):
                 world.log("\(name) \(request.account) BEGIN \(request.attempt) fails: \(error.message)")
                 if world.plan.mutation == .refreshWithoutRedis, var claim = rememberedClaims[request.account] {
@@ -198,6 +184,73 @@ extension SimulatedProcess {
                 feed(flight, .beginFailed(error))
             }
         }
+    }
+
+    private func began(
+        _ served: Served<BeginReply>, _ request: BeginRequest, sentAt: MonotonicTime, _ flight: SimulatedFlight
+    ) {
+        var reply = served.reply
+        switch reply {
+        case .granted(let claim):
+            rememberedClaims[request.account] = claim
+            if !served.isConfirmed { reply = .undurable(claim, reason: "no replica has the claim") }
+        case .rolledBack(let snapshot), .quarantined(let snapshot, _, _):
+            guard !flight.hasRestored else { break }
+            flight.hasRestored = true
+            return restore(request.account, at: snapshot.generation) { [self] isWorthATry in
+                if isWorthATry { return begin(request, flight) }
+                feed(flight, .began(reply, sentAt: sentAt))
+            }
+        default: break
+        }
+        flight.hasRestored = false
+        feed(flight, .began(reply, sentAt: sentAt))
+        if case .granted = reply, let hook = world.hooks.granted {
+            world.hooks.granted = nil
+            hook(world, self)
+        }
+    }
+
+    /// The newest generation of the account that this instance knows of.
+    private func floor(of account: AccountID) -> Generation? {
+        let known = cache.lastKnown(account)?.generation
+        let held = journal.entries.filter { entry in
+            guard entry.account == account, case .rotated = world.provider.interpret(entry.response) else { return false }
+            return true
+        }.map(\.generation.next).max()
+        guard let known, let held else { return known ?? held }
+        return max(known, held)
+    }
+
+    /// Puts back what a store that stands at `generation` has lost of the account, as far as it is here.
+    private func restore(_ account: AccountID, at generation: Generation, _ done: @escaping (Bool) -> Void) {
+        let entries = journal.entries.filter {
+            $0.account == account && $0.generation >= generation && !isUnderWay($0)
+        }.sorted { $0.generation < $1.generation }
+        let floor = floor(of: account)
+        restore(entries[...], hasMoved: false) { [self] hasMoved in
+            if hasMoved { return done(true) }
+            guard let floor, floor > generation, hasWaitedEnough(for: account) else { return done(false) }
+            behindSince[account] = nil
+            cache.forget(account)
+            world.log("\(name) \(account) goes on with generation \(generation) though \(floor) was lost")
+            done(true)
+        }
+    }
+
+    private func restore(_ entries: ArraySlice<JournalEntry>, hasMoved: Bool, _ done: @escaping (Bool) -> Void) {
+        guard let entry = entries.first else { return done(hasMoved) }
+        replay(entry) { [self] outcome in
+            var hasMoved = hasMoved
+            if case .done = outcome { hasMoved = true }
+            restore(entries.dropFirst(), hasMoved: hasMoved, done)
+        }
+    }
+
+    private func hasWaitedEnough(for account: AccountID) -> Bool {
+        let since = behindSince[account] ?? monotonic()
+        behindSince[account] = since
+        return monotonic() - since >= policy.failoverHold
     }
 
     private func exchange(
@@ -278,9 +331,19 @@ extension SimulatedProcess {
                 return done(result)
             }
             world.log("\(name) \(request.account) COMMIT \(request.attempt): \(served.reply)")
-            guard served.reply == .orphaned else {
+            switch served.reply {
+            case .behind:
+                guard request.occasion == .first, hasWaitedEnough(for: request.account) else { return done(result) }
+                // Whoever has the generations in between is not coming.
+                var last = request
+                last.occasion = .last
+                return commit(last, done)
+            case .orphaned: break
+            default:
                 if served.isConfirmed { release(request.attempt, of: request.account, request) }
-                return done(result)
+                let reply: CommitReply =
+                    served.isConfirmed ? served.reply : .unconfirmed(served.reply, reason: "no replica has it")
+                return done(.success(Served(reply: reply, isConfirmed: served.isConfirmed)))
             }
             call("ORPHAN", durable: true) { world, node in
                 world.redis.nodes[node].state.keepOrphan(request)
@@ -402,7 +465,11 @@ extension SimulatedProcess {
             let outcome: SimulatedReplay
             switch result {
             case .success(let served):
-                outcome = served.isConfirmed ? .done : .waiting(StoreError(.unavailable, "not replicated"))
+                if case .behind = served.reply {
+                    outcome = .waiting(StoreError(.unavailable, "the store has gone back"))
+                } else {
+                    outcome = served.isConfirmed ? .done : .waiting(StoreError(.unavailable, "not replicated"))
+                }
             case .failure(let error): outcome = .waiting(error)
             }
             for waiting in replaying.removeValue(forKey: entry.attempt) ?? [] { waiting(outcome) }
@@ -433,6 +500,9 @@ extension BeginReply {
         case .pending(_, let intent, let age): "pending \(intent.attempt) \(intent.state.rawValue) for \(age)"
         case .foreignIntent: "foreign"
         case .missing: "missing"
+        case .undurable(let claim, _): "undurable \(claim.generation)"
+        case .quarantined(_, let until, _): "quarantined until \(until.milliseconds)"
+        case .rolledBack(let snapshot): "rolled back to \(snapshot.generation)"
         }
     }
 }

@@ -67,6 +67,11 @@ extension SimulatedProcess {
                     return done(.failure(RefreshFailure(.accountNotFound, "no account \(account)")))
                 }
                 cache.remember(snapshot, since: ticket, now: monotonic())
+                if let known = cache.lastKnown(account), known.generation > snapshot.generation, snapshot.enabled,
+                    known.isValid(at: wall())
+                {
+                    return done(.success((known, .memory)))
+                }
                 done(.success((snapshot, .redis)))
             case .failure(let error):
                 if let snapshot = cache.lastKnown(account), snapshot.isValid(at: wall()) {

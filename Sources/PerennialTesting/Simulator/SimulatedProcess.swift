@@ -41,6 +41,8 @@ final class SimulatedProcess {
     var flights: [AccountID: SimulatedFlight] = [:]
     var deferred: [SettleRequest] = []
     var replaying: [AttemptID: [(SimulatedReplay) -> Void]] = [:]
+    /// Since when the store has been behind what this instance knows, by account.
+    var behindSince: [AccountID: MonotonicTime] = [:]
     var changes: [AccountID: Int] = [:]
     var waiters: [AccountID: [(serial: Int, wake: () -> Void)]] = [:]
     var waitSerial = 0
@@ -137,6 +139,7 @@ final class SimulatedProcess {
         replaying.removeAll()
         waiters.removeAll()
         changes.removeAll()
+        behindSince.removeAll()
         slotsInUse = 0
         slotQueue.removeAll()
         slotHead = 0

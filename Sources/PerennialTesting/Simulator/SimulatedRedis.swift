@@ -62,7 +62,8 @@ struct SimulatedRedis {
     /// The replica takes over with what it has.
     mutating func failOver(at now: TrueTime) {
         let old = primary
-        let state = replicated(of: old, at: now) ?? nodes[old].history.first?.state ?? ModelState()
+        var state = replicated(of: old, at: now) ?? nodes[old].history.first?.state ?? ModelState()
+        state.inChargeSince = wall(at: now)
         primary = 1 - old
         nodes[primary] = Node(state: state, history: [(now - lag, state)], replicationCutAt: nil)
     }

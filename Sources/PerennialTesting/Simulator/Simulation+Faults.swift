@@ -76,6 +76,7 @@ extension Simulation {
         dropConnections(except: nil)
         at(now + duration) { [self] in
             redis.isDown = false
+            redis.nodes[redis.primary].state.inChargeSince = serverWall
             redis.trouble = .loading
             at(now + .milliseconds(random.pick(10...3000))) { [self] in
                 if redis.trouble == .loading { redis.trouble = nil }
