@@ -110,6 +110,17 @@ struct PerennialConfigurationTests {
     }
 
     @Test(arguments: [
+        "redis://h", "rediss://u:p@h:1/2", "unix:///run/redis.sock", "redis+sentinel://u:p@h1:1,h2,h3/main/1",
+        "rediss+sentinel://h1/main", "redis+cluster://h1,h2:7000", "rediss+cluster://:p@h1",
+    ])
+    func everyKindOfRedisURLIsTaken(url: String) throws {
+        let fromFile = try PerennialConfiguration.parse("redis: { url: '\(url)' }", environment: ["HOME": "/h"])
+        #expect(fromFile.redis.url == Secret(url))
+        let fromVariable = try PerennialConfiguration.parse("", environment: ["HOME": "/h", "REDIS_URL": url])
+        #expect(fromVariable.redis.url == Secret(url))
+    }
+
+    @Test(arguments: [
         ("listne: a", "perennial.yaml:1:1: listne: unknown key; did you mean listen?"),
         ("listen: nowhere", "perennial.yaml:1:9: listen: \"nowhere\" has no port"),
         ("listen: []", "perennial.yaml:1:9: listen: needs at least one address"),
@@ -122,6 +133,10 @@ struct PerennialConfigurationTests {
         (
             "redis: { url: \"redis://\" }",
             "perennial.yaml:1:15: redis.url: The Redis URL is malformed: the host is missing"
+        ),
+        (
+            "redis: { url: \"redis+sentinel://h1,h2\" }",
+            "perennial.yaml:1:15: redis.url: The Redis URL is malformed: the master's name follows the Sentinels"
         ),
         ("redis: { url: \"redis://a b\" }", "perennial.yaml:1:15: redis.url: holds a blank"),
         ("redis: { password: p }", "perennial.yaml:1:20: redis.password: is of no use without url"),

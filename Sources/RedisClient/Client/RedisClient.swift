@@ -89,10 +89,12 @@ public final class RedisClient: Sendable, Service {
     public func waitUntilReady(timeout: Duration) async throws(RedisError) {
         if let node = topology.onlyNode { return try await link(of: node).waitUntilReady(patience: timeout) }
         let deadline = ContinuousClock.now + timeout
-        while connectionState != .ready {
-            guard connectionState != .closed else { throw NodeLink.closed }
+        while true {
+            let state = state { $0.state(of: $1) }
+            if state == .ready { return }
+            guard state != .closed else { throw NodeLink.closed }
             guard ContinuousClock.now < deadline else {
-                throw RedisError(.unavailable, "Redis is away, nothing was sent: \(connectionState)")
+                throw RedisError(.unavailable, "Redis is away, nothing was sent: \(state)")
             }
             do { try await Task.sleep(for: .milliseconds(10)) } catch {
                 throw RedisError(.cancelled, "The calling task was cancelled.", mayHaveExecuted: false)
@@ -100,11 +102,16 @@ public final class RedisClient: Sendable, Service {
         }
     }
 
-    /// Where the connections for commands stand, on a Cluster those to all primaries together.
-    public var connectionState: RedisConnectionState {
+    /// Where the connection for commands stands. On a Cluster it is ready while one primary can be reached: what has its
+    /// keys there goes on without the others.
+    public var connectionState: RedisConnectionState { state { $0.usability(of: $1) } }
+
+    private func state(
+        _ judge: (any RedisTopology, (RedisNodeID) -> RedisConnectionState) -> RedisConnectionState
+    ) -> RedisConnectionState {
         let (byNode, isRunning, isClosed) = links.withLockedValue { ($0.byNode, $0.isRunning, $0.isClosed) }
         if isClosed { return .closed }
-        return isRunning ? topology.state { byNode[$0]?.phase ?? .connecting } : .idle
+        return isRunning ? judge(topology) { byNode[$0]?.phase ?? .connecting } : .idle
     }
 
     /// Where the connection for subscriptions stands; ``RedisConnectionState/idle`` until somebody subscribes.

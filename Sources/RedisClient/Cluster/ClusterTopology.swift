@@ -17,6 +17,8 @@ final class ClusterTopology: RedisTopology {
         var waiters: [Completion<Void>] = []
         /// Looks in a row that did not find all well; decides who is asked first and how long to wait.
         var troubledLooks = 0
+        /// Where the subscription was last led to.
+        var subscribedAt: RedisEndpoint?
         /// Where the subscription last failed.
         var shunned: RedisEndpoint?
     }
@@ -87,8 +89,10 @@ final class ClusterTopology: RedisTopology {
         let endpoint = state.withLockedValue { state -> RedisEndpoint? in
             guard let map = state.map else { return nil }
             let candidates = map.primaries.filter { state.away[$0] == nil }.compactMap { map.endpoints[$0] }
-            return candidates.filter { $0 != state.shunned }.randomElement() ?? candidates.randomElement()
+            state.subscribedAt =
+                candidates.filter { $0 != state.shunned }.randomElement() ?? candidates.randomElement()
                 ?? map.allEndpoints.randomElement()
+            return state.subscribedAt
         }
         guard let endpoint else { throw RedisError(.unavailable, "No node of the Cluster is known.") }
         return endpoint
@@ -168,6 +172,11 @@ final class ClusterTopology: RedisTopology {
         return phases.first { $0.phase != .ready }?.phase ?? .ready
     }
 
+    func usability(of phase: (RedisNodeID) -> RedisConnectionState) -> RedisConnectionState {
+        let primaries = state.withLockedValue { $0.map?.primaries ?? [] }
+        return primaries.contains { phase($0) == .ready } ? .ready : state(of: phase)
+    }
+
     // MARK: upkeep
 
     func run(for host: any TopologyHost) async {
@@ -175,9 +184,11 @@ final class ClusterTopology: RedisTopology {
         for await _ in demands {
             let isWell = await look()
             if let primaries = state.withLockedValue({ $0.map?.primaries }) { host.prepare(primaries) }
-            host.dropOutdated(
-                Self.subscriptions,
-                because: RedisError(.unavailable, "The node of the subscriptions has left the Cluster or is away."))
+            if let endpoint = state.withLockedValue({ $0.subscribedAt }), !isCurrent(endpoint, of: Self.subscriptions) {
+                host.dropOutdated(
+                    Self.subscriptions,
+                    because: RedisError(.unavailable, "The node of the subscriptions has left the Cluster or is away."))
+            }
             guard !isWell else {
                 try? await Task.sleep(for: Self.calm)
                 continue

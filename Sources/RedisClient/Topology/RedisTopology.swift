@@ -52,8 +52,11 @@ protocol RedisTopology: Sendable {
     /// What an error reply of the node asks for; nil where it is the command's answer.
     func advice(on error: RedisServerError, from node: RedisNodeID) -> TopologyAdvice?
 
-    /// Where the whole stands, for readiness, given where the connection of each node stands.
+    /// Where the whole stands, given where the connection of each node stands: ready when every key can be reached.
     func state(of phase: (RedisNodeID) -> RedisConnectionState) -> RedisConnectionState
+
+    /// The same, ready as soon as some keys can be reached.
+    func usability(of phase: (RedisNodeID) -> RedisConnectionState) -> RedisConnectionState
 
     /// Keeps what is known up to date until the task is cancelled.
     func run(for host: any TopologyHost) async
@@ -91,5 +94,6 @@ extension RedisTopology {
     func state(of phase: (RedisNodeID) -> RedisConnectionState) -> RedisConnectionState {
         onlyNode.map(phase) ?? .idle
     }
+    func usability(of phase: (RedisNodeID) -> RedisConnectionState) -> RedisConnectionState { state(of: phase) }
     func run(for host: any TopologyHost) async {}
 }
