@@ -104,7 +104,7 @@ public final class ChildProcess {
         posix_spawn_file_actions_adddup2(&actions, 1, 2)
         // The sockets of this process, which NIO leaves open for children: one that lived on would keep the far end from
         // seeing that they were closed.
-        posix_spawn_file_actions_addclosefrom_np(&actions, 3)
+        for descriptor in Int32(3)..<4096 { _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC) }
 
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
