@@ -24,7 +24,7 @@ public struct Keys: Sendable, Hashable {
     public func account(_ id: AccountID) -> String { partition(partitionNumber(id), "account:\(id.rawValue)") }
     /// String with TTL: the attempt that holds the lock.
     public func lock(_ id: AccountID) -> String { partition(partitionNumber(id), "lock:\(id.rawValue)") }
-    /// List: sealed responses that came too late.
+    /// List: sealed responses that came too late, and credentials that a restored one has replaced.
     public func orphans(_ id: AccountID) -> String { partition(partitionNumber(id), "orphans:\(id.rawValue)") }
 
     // MARK: Of a partition

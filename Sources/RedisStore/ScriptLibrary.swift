@@ -5,6 +5,8 @@ enum ScriptLibrary {
     static let begin = account("begin", PackageResources.begin_lua)
     static let commit = account("commit", PackageResources.commit_lua)
     static let orphan = account("orphan", PackageResources.orphan_lua)
+    static let restoreOrphan = account("restore_orphan", PackageResources.restore_orphan_lua)
+    static let dropOrphan = account("drop_orphan", PackageResources.drop_orphan_lua)
     static let settle = account("settle", PackageResources.settle_lua)
     static let put = account("put", PackageResources.put_lua)
     static let edit = account("edit", PackageResources.edit_lua)

@@ -31,7 +31,9 @@ extension ModelState {
             generation: generation, accessToken: put.credentials.accessToken, tokenType: put.credentials.tokenType,
             expiresAt: put.credentials.expiresAt, obtainedAt: put.credentials.expiresAt == nil ? nil : now,
             createdAt: old?.createdAt ?? now, updatedAt: now, dueAt: put.dueAt)
-        records[put.id] = Record(snapshot: snapshot, refreshToken: put.credentials.refreshToken)
+        records[put.id] = Record(
+            snapshot: snapshot, refreshToken: put.credentials.refreshToken,
+            recentAttempts: records[put.id]?.recentAttempts ?? [])
         if isEnabled { due[put.provider, default: DueIndex()][put.id] = put.dueAt }
         writes += 1
         announce(put.id, generation, .added)
@@ -64,7 +66,6 @@ extension ModelState {
         if let required, required != record.snapshot.generation { return .conflict(record.snapshot.generation) }
         record.isRemoved = true
         record.refreshToken = Secret("")
-        record.lastCommitted = nil
         record.hasForeignIntent = false
         record.snapshot.accessToken = nil
         record.snapshot.intent = nil

@@ -86,23 +86,24 @@ extension ModelState {
         let id = request.account
         let ownsLock = liveLock(id, now: now)?.attempt == request.attempt
         freeLock(id, attempt: request.attempt, now: now)
-        guard var record = records[id], !record.isRemoved else { return .orphaned }
-        if record.lastCommitted == request.attempt {
+        guard var record = records[id] else { return .orphaned }
+        if record.recentAttempts.contains(request.attempt) {
             // Written once more, so that a durability wait that follows covers it.
             if planted != .dropTouchWrite { writes += 1 }
             return .already
         }
         let stored = record.snapshot.generation
-        guard stored == request.generation else {
+        guard !record.isRemoved, stored == request.generation else {
             if request.occasion == .again, stored >= request.generation { return .superseded }
-            return stored < request.generation && request.occasion != .last ? .behind(stored) : .orphaned
+            if !record.isRemoved, stored < request.generation, request.occasion != .last { return .behind(stored) }
+            return .orphaned
         }
         if planted == .commitByLockOwnership, !ownsLock { return .orphaned }
         let isEnabled = record.snapshot.enabled
         record.snapshot = request.snapshot(after: record.snapshot, enabled: isEnabled)
         record.snapshot.updatedAt = now
         record.refreshToken = request.refreshToken
-        record.lastCommitted = request.attempt
+        record.recentAttempts = Array(([request.attempt] + record.recentAttempts).prefix(8))
         record.hasForeignIntent = false
         records[id] = record
         if isEnabled, record.snapshot.provider == request.provider {
@@ -154,12 +155,13 @@ extension ModelState {
                 dueAt = nil
             } else {
                 record.snapshot.status = .degraded
-                intent?.state = .ambiguous
+                intent?.state = .refused
                 intent?.resends = max(intent?.resends ?? 0, 1)
                 remaining = intent
             }
         case .unresolved:
-            intent?.state = .ambiguous
+            // What was refused stays refused, however often the account is put off.
+            if intent?.state != .refused { intent?.state = .ambiguous }
             remaining = intent
             record.snapshot.status = .degraded
         }

@@ -16,7 +16,8 @@ public struct ModelState: Sendable {
     public struct Record: Sendable {
         public var snapshot: AccountSnapshot
         public var refreshToken: Secret
-        public var lastCommitted: AttemptID?
+        /// The attempts that were committed last, newest first; they outlive new credentials and removal.
+        public var recentAttempts: [AttemptID] = []
         /// Only the generation counts then: it must never repeat.
         public var isRemoved = false
         public var hasForeignIntent = false

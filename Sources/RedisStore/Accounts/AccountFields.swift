@@ -6,7 +6,7 @@ import Sealing
 enum AccountField: Int, CaseIterable {
     case provider, name, enabled, status, generation, access
     case tokenType, expiresAt, obtainedAt, createdAt, updatedAt, dueAt
-    case failures, nextAttemptAt, faultKind, faultMessage, intent, removed, lastAttempt
+    case failures, nextAttemptAt, faultKind, faultMessage, intent, removed, recentAttempts
 
     var redisName: String {
         switch self {
@@ -19,7 +19,7 @@ enum AccountField: Int, CaseIterable {
         case .nextAttemptAt: "next_attempt_at"
         case .faultKind: "fault_kind"
         case .faultMessage: "fault_message"
-        case .lastAttempt: "last_attempt"
+        case .recentAttempts: "recent_attempts"
         default: String(describing: self)
         }
     }

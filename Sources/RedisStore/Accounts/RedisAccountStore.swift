@@ -2,12 +2,6 @@ import RedisClient
 import RefreshCore
 import Sealing
 
-#if canImport(FoundationEssentials)
-    import FoundationEssentials
-#else
-    import Foundation
-#endif
-
 /// Accounts in Redis: BEGIN, COMMIT and SETTLE, each one script and one round trip.
 public struct RedisAccountStore: AccountStore {
     let link: RedisLink
@@ -130,36 +124,25 @@ public struct RedisAccountStore: AccountStore {
         case "ALREADY": return confirmation.confirming(.already)
         case "SUPERSEDED": return .superseded
         case "BEHIND": return .behind(Generation(reply[2].int ?? 0))
-        case "ORPHAN": return try await keepOrphan(request).confirming(.orphaned)
+        case "ORPHAN":
+            return try await keepOrphan(request, newest: reply[2].int.map { Generation($0) }).confirming(.orphaned)
         default: throw .malformed("COMMIT")
         }
     }
 
-    private struct Orphan: Codable {
-        var accessToken: String
-        var refreshToken: String
-        var tokenType: String
-        var expiresAt: Int64
-    }
-
-    private func keepOrphan(_ request: CommitRequest) async throws(StoreError) -> RedisLink.Confirmation {
+    /// - Parameter newest: the generation that stands in its way; nil for a removed account.
+    private func keepOrphan(
+        _ request: CommitRequest, newest: Generation?
+    ) async throws(StoreError) -> RedisLink.Confirmation {
         let id = request.account
-        let orphan = Orphan(
-            accessToken: request.accessToken.reveal(), refreshToken: request.refreshToken.reveal(),
-            tokenType: request.tokenType, expiresAt: request.expiresAt.milliseconds)
-        let sealed: [UInt8]
-        do {
-            sealed = try link.ring.seal(
-                Array(try JSONEncoder().encode(orphan)),
-                at: .init(account: id, field: "orphan", generation: request.generation))
-        } catch {
-            throw StoreError(.sealing, "an orphaned token response could not be sealed")
-        }
+        let sealed = try OrphanRecord.seal(
+            .init(request), account: id, generation: request.generation, ring: link.ring)
+        let cause: Orphan.Cause = newest == nil ? .removed : .moved
         return try await link.evaluateDurably(
             ScriptLibrary.orphan, keys: [keys.orphans(id), keys.events(keys.partitionNumber(id))],
             arguments: [
                 id.rawValue, request.provider.rawValue, request.attempt.rawValue, request.generation.rawValue, sealed,
-                origin.rawValue,
+                origin.rawValue, cause.rawValue, newest.map { String($0.rawValue) } ?? "-",
             ], writes: { _ in true }
         ).confirmation
     }

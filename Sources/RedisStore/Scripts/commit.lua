@@ -3,17 +3,19 @@
 -- KEYS  account, lock, due, events
 -- ARGV  id, provider, attempt, generation, access, refresh, token type, expires at, obtained at, due at, origin,
 --       recovery (0|1), channel, occasion (first|again|last)
--- Reply {word, now, enabled or generation}
+-- Reply {word, now, detail}: enabled (0|1); for BEHIND the generation; for an orphan the generation that stands in its
+-- way, or '' for a removed account
 local id, provider, attempt, generation = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local channel, occasion = ARGV[13], ARGV[14]
 
 local account = load(KEYS[1])
 local now = now_ms()
 free_lock(KEYS[2], attempt)
-if exists(account) and account[AT.last_attempt] == attempt then
+-- Also when later refreshes have followed: a journal that lost its note of the release in a power cut says it again.
+if is_recent(account, attempt) then
     -- Written once more, so that a durability wait that follows covers it.
-    redis.call('HSET', KEYS[1], 'last_attempt', attempt)
-    return {'ALREADY', int(now), account[AT.enabled]}
+    redis.call('HSET', KEYS[1], 'recent_attempts', account[AT.recent_attempts])
+    return {'ALREADY', int(now), account[AT.enabled] or ''}
 end
 local stored = tonumber(account[AT.generation] or '0')
 if not exists(account) or stored ~= generation then
@@ -21,7 +23,7 @@ if not exists(account) or stored ~= generation then
     if occasion == 'again' and stored >= generation then return {'SUPERSEDED', int(now), ''} end
     -- The store has lost generations in between: whoever holds them is waited for.
     if exists(account) and stored < generation and occasion ~= 'last' then return {'BEHIND', int(now), int(stored)} end
-    return {'ORPHAN', int(now), ''}
+    return {'ORPHAN', int(now), exists(account) and int(stored) or ''}
 end
 
 local new_generation = int(generation + 1)
@@ -29,7 +31,7 @@ redis.call(
     'HSET', KEYS[1], 'generation', new_generation, 'access', ARGV[5], 'refresh', ARGV[6], 'token_type', ARGV[7],
     'expires_at', ARGV[8], 'obtained_at', ARGV[9], 'updated_at', int(now), 'due_at', ARGV[10], 'status', 'active',
     'failures', '0', 'next_attempt_at', '', 'fault_kind', '', 'fault_message', '', 'intent', '',
-    'last_attempt', attempt)
+    'recent_attempts', with_recent(account, attempt))
 if account[AT.enabled] == '1' and account[AT.provider] == provider then
     redis.call('ZADD', KEYS[3], ARGV[10], id)
 end

@@ -3,12 +3,9 @@
 -- ARGV  id, provider as last seen, required generation or '', name given (0|1), name, enabled (0|1|''), channel
 -- Reply {word, now, detail}
 local id, provider, required = ARGV[1], ARGV[2], ARGV[3]
-local account = load(KEYS[1])
-local now = now_ms()
-if not exists(account) then return {'MISSING', int(now), ''} end
-if account[AT.provider] ~= provider then return {'RETRY', int(now), ''} end
+local account, now, refusal = account_to_change(KEYS[1], provider, required)
+if refusal then return refusal end
 local generation = account[AT.generation]
-if required ~= '' and tonumber(required) ~= tonumber(generation) then return {'CONFLICT', int(now), generation} end
 
 redis.call('HSET', KEYS[1], 'updated_at', int(now))
 if ARGV[4] == '1' then redis.call('HSET', KEYS[1], 'name', ARGV[5]) end

@@ -1,14 +1,20 @@
 -- ORPHAN: keeps a token response for which the account has no room any more. One entry per attempt.
 -- KEYS  orphans, events
--- ARGV  id, provider, attempt, generation, sealed response, origin
-local id, provider, attempt, generation = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+-- ARGV  id, provider, attempt, generation, sealed response, origin, cause (moved|removed), newest generation or '-'
+-- Reply {word, now}
+local id, provider, attempt, generation, sealed = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local origin, cause, newest = ARGV[6], ARGV[7], ARGV[8]
 local now = now_ms()
-local mark = attempt .. ' '
-for _, entry in ipairs(redis.call('LRANGE', KEYS[1], 0, -1)) do
-    if string.sub(entry, 1, #mark) == mark then return {'KEPT', int(now)} end
+local entry, index = find_orphan(KEYS[1], attempt)
+if entry then
+    -- Written once more, so that a durability wait that follows covers it.
+    redis.call('LSET', KEYS[1], index, entry)
+    return {'KEPT', int(now)}
 end
-redis.call('RPUSH', KEYS[1], mark .. generation .. ' ' .. int(now) .. ' ' .. ARGV[5])
+redis.call(
+    'RPUSH', KEYS[1],
+    table.concat({attempt, generation, int(now), cause, origin, provider, newest, sealed}, ' '))
 append_event(
     KEYS[2], now, 'type', 'token.orphaned', 'account', id, 'provider', provider, 'generation', generation,
-    'instance', ARGV[6])
+    'attempt', attempt, 'cause', cause, 'instance', origin)
 return {'KEPT', int(now)}

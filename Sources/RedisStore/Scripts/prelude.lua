@@ -3,7 +3,7 @@
 local FIELDS = {
     'provider', 'name', 'enabled', 'status', 'generation', 'access', 'token_type', 'expires_at', 'obtained_at',
     'created_at', 'updated_at', 'due_at', 'failures', 'next_attempt_at', 'fault_kind', 'fault_message', 'intent',
-    'removed', 'last_attempt',
+    'removed', 'recent_attempts',
 }
 local AT = {}
 for index, field in ipairs(FIELDS) do AT[field] = index end
@@ -45,6 +45,44 @@ local function format_intent(intent)
     return string.format(
         'v1 %s %s %s %s %.0f %.0f %d', intent.attempt, intent.generation, intent.origin, intent.state, intent.at,
         intent.first_at, intent.resends)
+end
+
+-- The head of a script that changes an account: where it must not, the reply to give instead comes third.
+local function account_to_change(key, provider, required)
+    local account, now, refusal = load(key), now_ms(), nil
+    if not exists(account) then
+        refusal = {'MISSING', int(now), ''}
+    elseif account[AT.provider] ~= provider then
+        refusal = {'RETRY', int(now), account[AT.generation]}
+    elseif required ~= '' and tonumber(required) ~= tonumber(account[AT.generation]) then
+        refusal = {'CONFLICT', int(now), account[AT.generation]}
+    end
+    return account, now, refusal
+end
+
+-- The attempts that were committed last, newest first: a COMMIT that is repeated after later refreshes is recognised.
+local ATTEMPTS_KEPT = 8
+
+local function is_recent(account, attempt)
+    return string.find(' ' .. (account[AT.recent_attempts] or '') .. ' ', ' ' .. attempt .. ' ', 1, true) ~= nil
+end
+
+local function with_recent(account, attempt)
+    local kept = {attempt}
+    for one in string.gmatch(account[AT.recent_attempts] or '', '%S+') do
+        if #kept < ATTEMPTS_KEPT and one ~= attempt then kept[#kept + 1] = one end
+    end
+    return table.concat(kept, ' ')
+end
+
+-- An orphan is "attempt generation kept_at cause origin provider newest sealed": the generation that was spent for it,
+-- and the one that stood in its way. Entries of older versions are "attempt generation kept_at sealed".
+local function find_orphan(key, attempt)
+    local mark = attempt .. ' '
+    for index, entry in ipairs(redis.call('LRANGE', key, 0, -1)) do
+        if string.sub(entry, 1, #mark) == mark then return entry, index - 1 end
+    end
+    return nil
 end
 
 local function free_lock(key, attempt)

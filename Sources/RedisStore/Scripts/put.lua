@@ -31,7 +31,7 @@ redis.call(
     'HSET', KEYS[1], 'provider', provider, 'name', name, 'enabled', enabled, 'status', 'active', 'generation',
     new_generation, 'access', ARGV[8], 'refresh', ARGV[9], 'token_type', ARGV[10], 'expires_at', expires_at,
     'obtained_at', expires_at ~= '' and int(now) or '', 'updated_at', int(now), 'due_at', ARGV[12], 'failures', '0',
-    'next_attempt_at', '', 'fault_kind', '', 'fault_message', '', 'intent', '', 'last_attempt', '')
+    'next_attempt_at', '', 'fault_kind', '', 'fault_message', '', 'intent', '')
 if not is_there then redis.call('HSET', KEYS[1], 'created_at', int(now)) end
 redis.call('HDEL', KEYS[1], 'removed')
 redis.call('ZADD', KEYS[3], '0', id)

@@ -35,12 +35,13 @@ elseif disposition == 'refused' then
     if redis.call('LLEN', KEYS[4]) == 0 then
         status, due = 'reauth_required', nil
     else
-        -- The mark stands as that of a re-send, so that the refused token is not sent as if it never had been.
-        status, intent.state, intent.resends = 'degraded', 'ambiguous', math.max(intent.resends, 1)
+        -- The mark stands, so that the refused token is not sent again while a person decides on the orphan.
+        status, intent.state, intent.resends = 'degraded', 'refused', math.max(intent.resends, 1)
         new_intent = format_intent(intent)
     end
 else
-    intent.state = 'ambiguous'
+    -- What was refused stays refused, however often the account is put off.
+    if intent.state ~= 'refused' then intent.state = 'ambiguous' end
     new_intent = format_intent(intent)
     status = 'degraded'
 end

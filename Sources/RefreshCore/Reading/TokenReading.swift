@@ -97,7 +97,8 @@ public struct TokenReading: Sendable {
 
     private static func reauthFailure(_ snapshot: AccountSnapshot) -> RefreshFailure {
         let cause = snapshot.lastFault.map { ": \($0.message)" } ?? ""
-        return RefreshFailure(.reauthRequired, "log in again and put the new refresh token\(cause)")
+        return RefreshFailure(
+            .reauthRequired, "log in again and put the new refresh token\(cause)", cause: snapshot.lastFault?.kind)
     }
 
     /// A token that should have been replaced is still better than none, while it is valid (I5).

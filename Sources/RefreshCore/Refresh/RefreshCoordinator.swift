@@ -203,6 +203,9 @@ extension RefreshCoordinator {
         return await deck.journal.pending().contains { !isUnderWay($0) }
     }
 
+    /// Whether an answer of the journal is on its way into the store right now.
+    public func hasLeftoversUnderWay() -> Bool { !replaying.isEmpty }
+
     /// Offers the store once more what it had already, after a failover that may have lost it.
     ///
     /// - Returns: what was not there any more as `committed`, and what could not be asked as `waiting`.

@@ -6,6 +6,9 @@ public struct RefreshIntent: Sendable, Hashable {
         case open
         /// The attempt itself has said that it does not know whether the token was spent.
         case ambiguous
+        /// The provider has refused the token for good, but an orphan may hold the account's newest: a person decides.
+        /// It is not sent again.
+        case refused
     }
 
     public var attempt: AttemptID

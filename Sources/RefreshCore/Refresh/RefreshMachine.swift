@@ -240,7 +240,8 @@ public struct RefreshMachine: Sendable {
             return RefreshFailure(.disabled, "the account is paused: resume it first")
         }
         let cause = snapshot.lastFault.map { ": \($0.message)" } ?? ""
-        return RefreshFailure(.reauthRequired, "log in again and put the new refresh token\(cause)")
+        return RefreshFailure(
+            .reauthRequired, "log in again and put the new refresh token\(cause)", cause: snapshot.lastFault?.kind)
     }
 
     private func coolingFailure(until: WallTime, cause: RefreshFault) -> RefreshFailure {
@@ -251,7 +252,7 @@ public struct RefreshMachine: Sendable {
             case .ambiguous, .outcomeUnknown: .outcomeUnknown
             case .unsent, .refused: .coolingDown
             }
-        return RefreshFailure(code, cause.message, retryAt: until)
+        return RefreshFailure(code, cause.message, retryAt: until, cause: cause.kind)
     }
 
     // MARK: The answer of the exchange
@@ -325,6 +326,9 @@ public struct RefreshMachine: Sendable {
 
     // MARK: Settling a failure
 
+    /// What a person can do about a refused account that has an orphan.
+    private static let orphanAdvice = "an orphan may hold its newest token: restore it, drop it, or log in again"
+
     private mutating func backoff(_ claim: RefreshClaim, now: Now) -> Duration {
         policy.backoff(
             failures: claim.account.failures + 1, remaining: claim.account.remaining(at: now.wall), using: &generator)
@@ -338,7 +342,8 @@ public struct RefreshMachine: Sendable {
         let request = SettleRequest(
             account: account, provider: claim.account.provider, attempt: attempt, generation: claim.generation,
             disposition: disposition(of: code), fault: fault, retryAfter: delay, pauseProvider: pause)
-        let failure = RefreshFailure(code, fault.message, retryAt: code == .reauthRequired ? nil : now.wall + delay)
+        let failure = RefreshFailure(
+            code, fault.message, retryAt: code == .reauthRequired ? nil : now.wall + delay, cause: fault.kind)
         state = .settling(request, failure)
         return .settle(request)
     }
@@ -357,7 +362,10 @@ public struct RefreshMachine: Sendable {
             // A refusal that does not count as final (I4) leaves the account alive.
             if failure.code == .reauthRequired, snapshot.status != .reauthRequired {
                 return finish(
-                    .failed(RefreshFailure(.outcomeUnknown, failure.message, retryAt: failure.retryAt), snapshot))
+                    .failed(
+                        RefreshFailure(
+                            .outcomeUnknown, "\(failure.message); \(Self.orphanAdvice)",
+                            retryAt: snapshot.nextAttemptAt, cause: failure.cause), snapshot))
             }
             return finish(.failed(failure, snapshot))
         case .moved(let snapshot):
@@ -394,6 +402,9 @@ public struct RefreshMachine: Sendable {
         if intent.state == .open, age < policy.lockTTL {
             return wait(snapshot, atMost: policy.lockTTL - age, now: now)
         }
+        if intent.state == .refused {
+            return postpone(snapshot, intent, by: .seconds(3600), now: now, kind: .refused)
+        }
         let sinceFirst = now.wall - intent.firstAt
         let mayResend: Bool
         switch policy.rotation {
@@ -424,14 +435,20 @@ public struct RefreshMachine: Sendable {
         kind: RefreshFault.Kind = .ambiguous
     ) -> Step {
         let message =
-            kind == .outcomeUnknown
-            ? "the answers to a refresh and to its one re-send were lost: log in again, or restore the lost answer"
-            : "the answer to a refresh was lost; the refresh token is not sent again before the access token ends"
+            switch kind {
+            case .outcomeUnknown:
+                "the answers to a refresh and to its one re-send were lost: log in again, or restore the lost answer"
+            case .refused: snapshot.lastFault?.message ?? "the provider refused the refresh token"
+            default:
+                "the answer to a refresh was lost; the refresh token is not sent again before the access token ends"
+            }
         let request = SettleRequest(
             account: account, provider: snapshot.provider, attempt: intent.attempt, generation: intent.generation,
             disposition: .unresolved, fault: RefreshFault(kind: kind, message: message),
             retryAfter: max(delay, policy.backoffBase))
-        let failure = RefreshFailure(.outcomeUnknown, message, retryAt: now.wall + request.retryAfter)
+        let failure = RefreshFailure(
+            .outcomeUnknown, kind == .refused ? "\(message); \(Self.orphanAdvice)" : message,
+            retryAt: now.wall + request.retryAfter, cause: kind)
         state = .settling(request, failure)
         return .settle(request)
     }

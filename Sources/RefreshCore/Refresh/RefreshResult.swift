@@ -23,11 +23,14 @@ public struct RefreshFailure: Error, Sendable, Hashable, CustomStringConvertible
     public var message: String
     /// When another try makes sense, on the fleet's clock.
     public var retryAt: WallTime?
+    /// The fault behind it: with `reauth_required` it tells a refusal from an outcome that is not known.
+    public var cause: RefreshFault.Kind?
 
-    public init(_ code: Code, _ message: String, retryAt: WallTime? = nil) {
+    public init(_ code: Code, _ message: String, retryAt: WallTime? = nil, cause: RefreshFault.Kind? = nil) {
         self.code = code
         self.message = message
         self.retryAt = retryAt
+        self.cause = cause
     }
 
     public var description: String { "\(code.rawValue): \(message)" }

@@ -69,6 +69,23 @@ struct RecoveryTests {
         #expect(bench.pending(intent, age: .seconds(1)).begin?.recovering == intent.attempt)
     }
 
+    @Test("a refused token that an orphan speaks for is never sent again, whatever the rotation: a person decides")
+    func refusedIntent() throws {
+        for rotation in [RotationBehaviour.reusable, .grace(.seconds(600)), .singleUse] {
+            var bench = try MachineBench(.test(rotation))
+            let intent = try bench.intent(state: .refused, age: .seconds(1))
+            let request = try #require(bench.pending(intent, age: .seconds(1)).settle)
+            #expect(request.attempt == intent.attempt)
+            #expect(request.disposition == .unresolved)
+            #expect(request.fault.kind == .refused)
+            #expect(request.retryAfter == .seconds(3600))
+            let failure = bench.handle(.settled(.settled(bench.snapshot(intent: intent)))).result?.failure
+            #expect(failure?.code == .outcomeUnknown)
+            #expect(failure?.cause == .refused)
+            #expect(failure?.message.contains("orphan") == true)
+        }
+    }
+
     @Test("reusable: re-sent at once, however often it was before")
     func reusable() throws {
         for resends in 0..<4 {
