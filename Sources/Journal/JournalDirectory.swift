@@ -14,7 +14,7 @@ import Sealing
 /// the identity, so that after a crash the origin of an intent comes back; further abandoned ones are read in.
 public struct JournalDirectory: Sendable {
     public let path: String
-    private let ring: KeyRing
+    let ring: KeyRing
     private let retention: Duration
     private let logger: Logger
 
@@ -59,17 +59,17 @@ public struct JournalDirectory: Sendable {
     private func finish(
         _ id: InstanceID, _ file: sending JournalFile
     ) throws(JournalError) -> (instance: InstanceID, journal: FileJournal) {
-        var entries = try read(file)
+        var entries = try read(file).entries
         for name in try journalNames() where name != id.rawValue {
             guard let abandoned = try JournalFile.open(path: filePath(name)) else { continue }
-            let found = try read(abandoned)
+            let (found, isDamaged) = try read(abandoned)
             let codec = JournalEntryCodec(ring: ring)
             for entry in found {
                 try file.append(JournalRecord.bytes(of: entry, sealedBy: codec))
             }
             try file.sync()
             entries += found
-            abandoned.remove()
+            if isDamaged { try abandoned.setAside() } else { abandoned.remove() }
         }
         let pending = entries.count { !$0.isStored }
         if pending > 0 {
@@ -80,43 +80,33 @@ public struct JournalDirectory: Sendable {
 
     private static let suffix = ".journal"
 
-    private func filePath(_ name: String) -> String { "\(path)/\(name)\(Self.suffix)" }
+    func filePath(_ name: String) -> String { "\(path)/\(name)\(Self.suffix)" }
 
-    private func journalNames() throws(JournalError) -> [String] {
+    func journalNames() throws(JournalError) -> [String] {
         guard let names = try? FileManager.default.contentsOfDirectory(atPath: path) else {
             throw JournalError("the journal directory \(path) cannot be read")
         }
         return names.filter { $0.hasSuffix(Self.suffix) }.map { String($0.dropLast(Self.suffix.count)) }.sorted()
     }
 
-    /// The live entries of a file; a record that a crash cut short is cut off, because its writer never went on.
-    private func read(_ file: JournalFile) throws(JournalError) -> [JournalEntry] {
+    /// The live entries of a file. What a crash cut short at its end is cut off, because its writer never went on; damage
+    /// before whole records is left where it is.
+    private func read(_ file: JournalFile) throws(JournalError) -> (entries: [JournalEntry], isDamaged: Bool) {
         let bytes = try file.readAll()
-        let (records, consumed) = JournalRecord.decode(bytes)
-        if consumed < bytes.count {
-            logger.warning(
-                "journal \(file.path): \(bytes.count - consumed) bytes at its end are no whole record, cut off")
-            try file.truncate(to: consumed)
+        let scan = JournalScan(bytes)
+        if let tail = scan.tornTail {
+            logger.warning("journal \(file.path): \(tail.count) bytes at its end are no whole record, cut off")
+            try file.truncate(to: tail.lowerBound)
+        }
+        for range in scan.damage where range != scan.tornTail {
+            logger.error("journal \(file.path): \(range.count) bytes at \(range.lowerBound) are damaged, passed over")
         }
         let codec = JournalEntryCodec(ring: ring)
-        var live: [AttemptID: [UInt8]] = [:]
-        var order: [AttemptID] = []
-        var stored: Set<AttemptID> = []
-        for record in records {
-            switch record {
-            case .response(let attempt, let sealed):
-                if live.updateValue(sealed, forKey: attempt) == nil { order.append(attempt) }
-            case .released(let attempt): live[attempt] = nil
-            case .stored(let attempt): stored.insert(attempt)
-            }
+        let entries = try scan.live.map { record throws(JournalError) in
+            var entry = try codec.open(record.sealed, attempt: record.attempt)
+            entry.isStored = record.isStored
+            return entry
         }
-        var entries: [JournalEntry] = []
-        for attempt in order {
-            guard let sealed = live[attempt] else { continue }
-            var entry = try codec.open(sealed, attempt: attempt)
-            entry.isStored = stored.contains(attempt)
-            entries.append(entry)
-        }
-        return entries
+        return (entries, scan.damage.contains { $0 != scan.tornTail })
     }
 }

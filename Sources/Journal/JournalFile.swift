@@ -29,7 +29,7 @@ final class JournalFile {
                 let descriptor = Glibc.open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
             #endif
             guard descriptor >= 0 else { throw JournalError("journal \(path) cannot be opened: \(reason())") }
-            guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+            guard lock(descriptor) else {
                 close(descriptor)
                 return nil
             }
@@ -42,6 +42,38 @@ final class JournalFile {
             }
             return JournalFile(path: path, descriptor: descriptor, size: Int(opened.st_size))
         }
+    }
+
+    /// Whoever only looks holds a shared lock for a moment (``look(path:)``): one more try sees whether that was all.
+    private static func lock(_ descriptor: CInt) -> Bool {
+        if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { return true }
+        usleep(2000)
+        return flock(descriptor, LOCK_EX | LOCK_NB) == 0
+    }
+
+    /// The bytes of a file, and whether a process has it open. Nil when there is no such file.
+    ///
+    /// - Throws: ``JournalError`` naming the path and the system's reason.
+    static func look(path: String) throws(JournalError) -> (bytes: [UInt8], isHeld: Bool)? {
+        #if canImport(Darwin)
+            let descriptor = Darwin.open(path, O_RDONLY | O_CLOEXEC)
+        #elseif canImport(Musl)
+            let descriptor = Musl.open(path, O_RDONLY | O_CLOEXEC)
+        #else
+            let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC)
+        #endif
+        guard descriptor >= 0 else {
+            if errno == ENOENT { return nil }
+            throw JournalError("journal \(path) cannot be opened: \(reason())")
+        }
+        let isHeld = flock(descriptor, LOCK_SH | LOCK_NB) != 0
+        if !isHeld { flock(descriptor, LOCK_UN) }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else {
+            close(descriptor)
+            throw JournalError("journal \(path) cannot be read: \(reason())")
+        }
+        return (try JournalFile(path: path, descriptor: descriptor, size: Int(status.st_size)).readAll(), isHeld)
     }
 
     private init(path: String, descriptor: CInt, size: Int) {
@@ -127,6 +159,21 @@ final class JournalFile {
 
     func remove() {
         unlink(path)
+    }
+
+    /// Renames the file, so that what could not be read of it is still there for a person.
+    ///
+    /// - Throws: ``JournalError`` naming the path and the system's reason.
+    func setAside() throws(JournalError) {
+        for number in 1...1000 {
+            let name = "\(path).damaged-\(number)"
+            guard access(name, F_OK) != 0 else { continue }
+            guard rename(path, name) == 0 else {
+                throw JournalError("journal \(path) cannot be renamed: \(Self.reason())")
+            }
+            return
+        }
+        throw JournalError("journal \(path) is damaged, and there are too many damaged ones beside it already")
     }
 
     /// Makes the names in a directory durable.

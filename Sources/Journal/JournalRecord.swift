@@ -39,19 +39,21 @@ enum JournalRecord {
         return entry.isStored ? response + JournalRecord.stored(entry.attempt).encoded : response
     }
 
-    /// Reads records from the start of `bytes`; returns them and how many bytes were whole records.
-    static func decode(_ bytes: [UInt8]) -> (records: [JournalRecord], consumed: Int) {
-        var records: [JournalRecord] = []
-        var offset = 0
-        while offset + 8 <= bytes.count {
-            let length = Int(number(bytes, at: offset))
-            guard length > 0, length <= largest, offset + 8 + length <= bytes.count else { break }
-            let body = Array(bytes[(offset + 8)..<(offset + 8 + length)])
-            guard CRC32.checksum(body) == number(bytes, at: offset + 4), let record = decodeBody(body) else { break }
-            records.append(record)
-            offset += 8 + length
-        }
-        return (records, offset)
+    /// The record that begins at `offset`, and where it ends; nil where no whole record begins there. A record of a kind
+    /// that this version does not know is whole and has no content.
+    static func read(_ bytes: [UInt8], at offset: Int) -> (record: JournalRecord?, end: Int)? {
+        guard offset + 8 <= bytes.count else { return nil }
+        let length = Int(number(bytes, at: offset))
+        guard length > 0, length <= largest, offset + 8 + length <= bytes.count else { return nil }
+        let body = Array(bytes[(offset + 8)..<(offset + 8 + length)])
+        guard CRC32.checksum(body) == number(bytes, at: offset + 4) else { return nil }
+        return (decodeBody(body), offset + 8 + length)
+    }
+
+    /// Whether a record of a kind that this version knows may begin there, judged by its kind alone: a search through
+    /// damage computes no checksum for anything else.
+    static func mayBegin(_ bytes: [UInt8], at offset: Int) -> Bool {
+        offset + 8 < bytes.count && (responseKind...storedKind).contains(bytes[offset + 8])
     }
 
     private static func decodeBody(_ body: [UInt8]) -> JournalRecord? {
