@@ -49,10 +49,8 @@ public struct TokenEndpointClient: TokenEndpoint {
     }
 
     public func interpret(_ response: RawTokenResponse, provider: ProviderName) -> ExchangeOutcome {
-        guard let definition = catalog[provider] else {
-            return .ambiguous("the provider \(provider) is not in this instance's configuration")
-        }
-        return AnswerInterpreter(definition: definition).outcome(of: response)
+        catalog.interpret(response, provider: provider)
+            ?? .ambiguous("the provider \(provider) is not in this instance's configuration")
     }
 
     /// An error that quotes the refresh token back loses it here, since whoever reads the answer later does not know
