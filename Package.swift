@@ -145,14 +145,14 @@ let package = Package(
         .testTarget(
             name: "PerennialCLITests",
             dependencies: [
-                "MockProvider", "PerennialCLI", "PerennialAPI", "PerennialConfiguration", "Providers", "RefreshCore",
-                argumentParser, logging,
+                "Journal", "MockProvider", "PerennialCLI", "PerennialAPI", "PerennialConfiguration", "Providers",
+                "RefreshCore", "Sealing", argumentParser, logging,
             ], swiftSettings: settings),
         .testTarget(
             name: "IntegrationTests",
             dependencies: [
-                "CurlClient", "MockProvider", "Perennial", "PerennialConfiguration", "PerennialTesting", "RedisClient",
-                "RedisStore", "RefreshCore", "Sealing", lifecycle, logging,
+                "CurlClient", "Journal", "MockProvider", "Perennial", "PerennialConfiguration", "PerennialTesting",
+                "Providers", "RedisClient", "RedisStore", "RefreshCore", "Sealing", lifecycle, logging,
             ], swiftSettings: settings),
         .testTarget(name: "CurlClientTests", dependencies: ["CurlClient", nioConcurrency], swiftSettings: settings),
         .testTarget(

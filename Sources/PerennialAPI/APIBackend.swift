@@ -20,6 +20,7 @@ public struct APIBackend: Sendable {
     public var reader: TokenReader
     public var coordinator: RefreshCoordinator
     public var directory: any AccountDirectory
+    public var orphans: any OrphanStore
     public var policies: any PolicySource
     public var intake: AccountIntake
     public var instances: any InstanceRegistry
@@ -32,13 +33,15 @@ public struct APIBackend: Sendable {
 
     public init(
         reader: TokenReader, coordinator: RefreshCoordinator, directory: any AccountDirectory,
-        policies: any PolicySource, intake: AccountIntake, instances: any InstanceRegistry, time: any TimeSource,
+        orphans: any OrphanStore, policies: any PolicySource, intake: AccountIntake,
+        instances: any InstanceRegistry, time: any TimeSource,
         readiness: @escaping @Sendable () async -> ReadinessReport, version: String,
         accountChanged: @escaping @Sendable (AccountChange) -> Void = { _ in }
     ) {
         self.reader = reader
         self.coordinator = coordinator
         self.directory = directory
+        self.orphans = orphans
         self.policies = policies
         self.intake = intake
         self.instances = instances

@@ -28,6 +28,6 @@ struct PerennialCommand: AsyncParsableCommand {
         version: "perennial \(CommandVersion.text)",
         subcommands: [
             ServeCommand.self, DemoCommand.self, AccountsCommand.self, TokenCommand.self, RefreshCommand.self,
-            StatusCommand.self, KeysCommand.self, ConfigCommand.self, MockProviderCommand.self,
+            StatusCommand.self, JournalCommand.self, KeysCommand.self, ConfigCommand.self, MockProviderCommand.self,
         ])
 }

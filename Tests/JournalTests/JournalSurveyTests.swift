@@ -87,8 +87,14 @@ struct JournalSurveyTests {
         try await withDirectory { path in
             try await write([1], to: path)
             let directory = directory(path)
-            let looking = Task.detached { while !Task.isCancelled { _ = try directory.survey() } }
-            for _ in 0..<200 {
+            let looking = Task.detached {
+                while !Task.isCancelled {
+                    _ = try directory.survey()
+                    await Task.yield()
+                }
+            }
+            for _ in 0..<100 {
+                await Task.yield()
                 let (id, journal) = try directory.open(fallbackName: "another")
                 #expect(id.rawValue == "one")
                 #expect(await journal.pending().count == 1)

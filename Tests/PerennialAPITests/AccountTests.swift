@@ -55,7 +55,7 @@ import Testing
                 response.memberNames == [
                     "id", "provider", "name", "enabled", "status", "generation", "has_access_token", "token_type",
                     "expires_at", "obtained_at", "created_at", "updated_at", "due_at", "failures", "next_attempt_at",
-                    "last_fault", "intent",
+                    "last_fault", "intent", "orphans",
                 ])
         }
     }

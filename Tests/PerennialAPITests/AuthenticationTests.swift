@@ -59,6 +59,9 @@ import Testing
         Demand(method: "PATCH", target: "/v1/accounts/a", body: #"{"name":"x"}"#, scope: .admin),
         Demand(method: "POST", target: "/v1/accounts/a/pause", scope: .admin),
         Demand(method: "POST", target: "/v1/accounts/a/resume", scope: .admin),
+        Demand(method: "GET", target: "/v1/accounts/a/orphans", scope: .admin),
+        Demand(method: "POST", target: "/v1/accounts/a/orphans/x/restore", scope: .admin),
+        Demand(method: "DELETE", target: "/v1/accounts/a/orphans/x", scope: .admin),
         Demand(method: "DELETE", target: "/v1/accounts/a", scope: .admin),
     ]
 
@@ -75,6 +78,9 @@ import Testing
         try await house.serve(keys: keys) { client async throws in
             func send(_ headers: [String]) async throws -> RawResponse {
                 try house.addWarm("a")
+                house.fleet.addOrphan(
+                    Orphan(attempt: AttemptID(rawValue: "x"), generation: Generation(1), keptAt: House.start),
+                    of: try AccountID("a"))
                 // A Host of another machine is fine where keys say who is asking.
                 return try await client.send(
                     demand.method, demand.target, headers: headers + ["Host: perennial.example"], body: demand.body)

@@ -26,6 +26,7 @@ public struct Instance: Sendable {
     public let coordinator: RefreshCoordinator
     public let reader: TokenReader
     public let directory: RedisAccountDirectory
+    public let orphans: RedisOrphanStore
     public let intake: AccountIntake
     public let registry: RedisInstanceRegistry
     public let schedule: RedisScheduleStore
@@ -128,12 +129,13 @@ public struct Instance: Sendable {
             id: id, configuration: configuration, link: link, coordinator: coordinator,
             reader: TokenReader(coordinator: coordinator, policies: configuration.providers),
             directory: RedisAccountDirectory(link: link, origin: id),
+            orphans: RedisOrphanStore(link: link, policies: configuration.providers, origin: id),
             intake: AccountIntake(policies: configuration.providers), registry: registry, schedule: schedule,
             leases: leases, time: time, leadership: leadership, services: services, lastServices: lastServices,
             embedded: embedded)
     }
 
-    private static func keyRing(_ configuration: PerennialConfiguration, state: StateDirectory) throws -> KeyRing {
+    static func keyRing(_ configuration: PerennialConfiguration, state: StateDirectory) throws -> KeyRing {
         switch configuration.sealing {
         case .file(let path): return try KeyRing(file: path)
         case .key(let key): return try KeyRing(text: key.reveal(), source: "PERENNIAL_SEALING_KEY")
@@ -157,6 +159,17 @@ public struct Instance: Sendable {
         case .away(let cause): return cause
         case .idle, .connecting: return "connecting to Redis"
         case .closed: return "the connection to Redis is shut down"
+        }
+    }
+
+    /// Answers in this instance's journal that hold no tokens by the provider's rules: nothing will become of them by
+    /// itself, and a person has to look.
+    public func unusableAnswers() async -> [JournalEntry] {
+        await coordinator.deck.journal.pending().filter { entry in
+            if case .rotated = configuration.providers.interpret(entry.response, provider: entry.provider) {
+                return false
+            }
+            return true
         }
     }
 

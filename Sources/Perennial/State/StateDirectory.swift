@@ -34,6 +34,11 @@ public struct StateDirectory: Sendable, Hashable {
         }
     }
 
+    /// A directory that is looked at only.
+    init(existing path: String) {
+        self.path = path
+    }
+
     public var journals: String { "\(path)/journal" }
     public var embeddedRedis: String { "\(path)/redis" }
     public var sealingKey: String { "\(path)/sealing.key" }

@@ -3,9 +3,11 @@ import RefreshCore
 /// An account as the API shows it: everything but its tokens.
 public enum AccountDocument {
     /// The JSON of `GET /v1/accounts/{id}`.
-    public static func render(_ account: AccountSnapshot) -> [UInt8] {
+    ///
+    /// - Parameter orphans: nil where nobody has looked; then nothing is said of them.
+    public static func render(_ account: AccountSnapshot, orphans: [Orphan]? = nil) -> [UInt8] {
         var writer = JSONWriter(capacity: 640)
-        write(account, to: &writer)
+        write(account, orphans: orphans, to: &writer)
         return writer.bytes
     }
 
@@ -13,7 +15,7 @@ public enum AccountDocument {
         var writer = JSONWriter(capacity: 640 * page.accounts.count + 64)
         writer.object { writer in
             writer.key("accounts")
-            writer.array(page.accounts) { write($1, to: &$0) }
+            writer.array(page.accounts) { write($1, orphans: nil, to: &$0) }
             writer.key("next")
             if let next = page.next { writer.string(next.rawValue) } else { writer.null() }
         }
@@ -34,7 +36,7 @@ public enum AccountDocument {
         return writer.bytes
     }
 
-    private static func write(_ account: AccountSnapshot, to writer: inout JSONWriter) {
+    private static func write(_ account: AccountSnapshot, orphans: [Orphan]?, to writer: inout JSONWriter) {
         writer.object { writer in
             writer.key("id")
             writer.string(account.id.rawValue)
@@ -70,6 +72,10 @@ public enum AccountDocument {
             write(account.lastFault, to: &writer)
             writer.key("intent")
             write(account.intent, to: &writer)
+            if let orphans {
+                writer.key("orphans")
+                OrphanDocument.write(orphans, to: &writer)
+            }
         }
     }
 
@@ -86,6 +92,8 @@ public enum AccountDocument {
     private static func write(_ intent: RefreshIntent?, to writer: inout JSONWriter) {
         guard let intent else { return writer.null() }
         writer.object { writer in
+            writer.key("attempt")
+            writer.string(intent.attempt.rawValue)
             writer.key("state")
             writer.string(intent.state.rawValue)
             writer.key("generation")
@@ -94,6 +102,8 @@ public enum AccountDocument {
             writer.string(intent.origin.rawValue)
             writer.key("at")
             writer.time(Timestamp(intent.at))
+            writer.key("first_at")
+            writer.time(Timestamp(intent.firstAt))
             writer.key("resends")
             writer.integer(Int64(intent.resends))
         }

@@ -33,7 +33,14 @@ struct AccountRoutes: Sendable {
         if let condition, condition.matchesWeakly(snapshot.generation) {
             return APIAnswer(status: .notModified, etag: EntityTag(snapshot.generation))
         }
-        return answer(snapshot)
+        let orphans: [Orphan]
+        do {
+            orphans = try await backend.orphans.orphans(of: id)
+        } catch {
+            throw Problem(error, account: id)
+        }
+        return APIAnswer(
+            body: AccountDocument.render(snapshot, orphans: orphans), etag: EntityTag(snapshot.generation))
     }
 
     func put(_ api: APIRequest) async throws(Problem) -> APIAnswer {
@@ -181,6 +188,15 @@ struct AccountRoutes: Sendable {
 
     private func answer(_ snapshot: AccountSnapshot) -> APIAnswer {
         APIAnswer(body: AccountDocument.render(snapshot), etag: EntityTag(snapshot.generation))
+    }
+
+    /// What an account is after one of its orphans was restored: a store that goes away now must not turn that into an
+    /// error.
+    func restored(_ id: AccountID, _ generation: Generation) async -> APIAnswer {
+        guard let snapshot = try? await backend.directory.read(id) else {
+            return APIAnswer(status: .noContent, etag: EntityTag(generation))
+        }
+        return answer(snapshot)
     }
 
     /// The credentials are stored: a store that goes away now must not turn that into an error.

@@ -21,6 +21,7 @@ extension Problem {
             }
         self.init(code, failure.message, account: account, generation: generation)
         retryAt = failure.retryAt
+        cause = failure.cause
     }
 
     /// What the store had against it.

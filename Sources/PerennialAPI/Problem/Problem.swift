@@ -15,10 +15,12 @@ struct Problem: Error, Sendable, Hashable {
         case forbiddenOrigin = "forbidden_origin"
         case notFound = "not_found"
         case accountNotFound = "account_not_found"
+        case orphanNotFound = "orphan_not_found"
         case methodNotAllowed = "method_not_allowed"
         case disabled
         case generationConflict = "generation_conflict"
         case otherProvider = "other_provider"
+        case refreshUnderWay = "refresh_under_way"
         case preconditionFailed = "precondition_failed"
         case bodyTooLarge = "body_too_large"
         case headersTooLarge = "headers_too_large"
@@ -48,6 +50,8 @@ struct Problem: Error, Sendable, Hashable {
     var account: AccountID?
     var generation: Generation?
     var retryAt: WallTime?
+    /// Of a failed refresh: why, as the account's last fault says it.
+    var cause: RefreshFault.Kind?
     /// Further response headers: `Allow`, `WWW-Authenticate`.
     var headers: [Header] = []
 
@@ -92,6 +96,10 @@ struct Problem: Error, Sendable, Hashable {
                 writer.key("generation")
                 writer.integer(generation.rawValue)
             }
+            if let cause {
+                writer.key("cause")
+                writer.string(cause.rawValue)
+            }
             if let retryAt {
                 writer.key("retry_at")
                 // Up, not down: a caller that comes back at this second has to be late enough.
@@ -108,9 +116,9 @@ extension Problem.Code {
         case .malformedBody, .malformedRequest, .invalidAccount, .invalidAccountID, .invalidETag: 400
         case .unauthorized: 401
         case .insufficientScope, .forbiddenHost, .forbiddenOrigin: 403
-        case .notFound, .accountNotFound: 404
+        case .notFound, .accountNotFound, .orphanNotFound: 404
         case .methodNotAllowed: 405
-        case .disabled, .generationConflict, .otherProvider: 409
+        case .disabled, .generationConflict, .otherProvider, .refreshUnderWay: 409
         case .preconditionFailed: 412
         case .bodyTooLarge: 413
         case .unsupportedMediaType: 415
@@ -137,10 +145,12 @@ extension Problem.Code {
         case .forbiddenOrigin: "The origin is not allowed"
         case .notFound: "There is nothing here"
         case .accountNotFound: "There is no such account"
+        case .orphanNotFound: "There is no such orphan"
         case .methodNotAllowed: "The method is not allowed here"
         case .disabled: "The account is paused"
         case .generationConflict: "The generation does not exist yet"
         case .otherProvider: "The account exists at another provider"
+        case .refreshUnderWay: "A refresh is under way"
         case .preconditionFailed: "The account is not at the expected generation"
         case .bodyTooLarge: "The request body is too large"
         case .headersTooLarge: "The request headers are too large"

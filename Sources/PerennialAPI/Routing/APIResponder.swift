@@ -72,6 +72,9 @@ struct APIResponder: Sendable {
         case .refresh: return try await TokenRoutes(backend: backend).refresh(api)
         case .pause: return try await AccountRoutes(backend: backend).setEnabled(false, api)
         case .resume: return try await AccountRoutes(backend: backend).setEnabled(true, api)
+        case .orphans: return try await OrphanRoutes(backend: backend).list(api)
+        case .orphan: return try await OrphanRoutes(backend: backend).drop(api)
+        case .restore: return try await OrphanRoutes(backend: backend).restore(api)
         case .instances: return try await FleetRoutes(backend: backend).list(api)
         case .livez: return FleetRoutes(backend: backend).alive()
         case .readyz:

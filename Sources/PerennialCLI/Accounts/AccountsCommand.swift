@@ -8,8 +8,12 @@ import RefreshCore
 /// `perennial accounts …`
 struct AccountsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "accounts", abstract: "Add, list, show, import, remove, pause and resume accounts.",
-        subcommands: [Add.self, List.self, Show.self, ImportCommand.self, Remove.self, Pause.self, Resume.self])
+        commandName: "accounts",
+        abstract: "Add, list, show, import, remove, pause and resume accounts; restore orphans.",
+        subcommands: [
+            Add.self, List.self, Show.self, ImportCommand.self, Remove.self, Pause.self, Resume.self, Orphans.self,
+            Restore.self, DropOrphan.self,
+        ])
 
     struct Add: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
@@ -163,13 +167,17 @@ struct AccountsCommand: AsyncParsableCommand {
                 guard let found = try await instance.directory.read(account) else {
                     throw CommandFailure(.local, "no account \(account)")
                 }
-                if isJSON { return Terminal.standardOutput(bytes: AccountDocument.render(found)) }
-                AccountsCommand.describe(found, now: instance.time.wall()).forEach(Terminal.standardOutput)
+                let orphans = try await instance.orphans.orphans(of: account)
+                if isJSON {
+                    return Terminal.standardOutput(bytes: AccountDocument.render(found, orphans: orphans))
+                }
+                AccountsCommand.describe(found, orphans: orphans, now: instance.time.wall())
+                    .forEach(Terminal.standardOutput)
             }
         }
     }
 
-    static func describe(_ account: AccountSnapshot, now: WallTime) -> [String] {
+    static func describe(_ account: AccountSnapshot, orphans: [Orphan] = [], now: WallTime) -> [String] {
         func moment(_ time: WallTime?) -> String {
             time.map { "\(MachineClock.text($0)) (\(MachineClock.distance(to: $0, from: now)))" } ?? "-"
         }
@@ -186,13 +194,31 @@ struct AccountsCommand: AsyncParsableCommand {
         if let next = account.nextAttemptAt { table.add(["not before", moment(next)]) }
         if let fault = account.lastFault { table.add(["last fault", "\(fault.kind.rawValue): \(fault.message)"]) }
         if let intent = account.intent {
+            table.add(["unresolved spend", words(intent, now: now)])
+        }
+        for orphan in orphans {
+            let end = orphan.expiresAt.map { "access token ends \(MachineClock.distance(to: $0, from: now))" }
             table.add([
-                "unresolved spend",
-                "\(intent.state.rawValue), by \(intent.origin), \(MachineClock.distance(to: intent.at, from: now))",
+                "orphan",
+                "\(orphan.attempt), kept \(MachineClock.distance(to: orphan.keptAt, from: now)): "
+                    + [orphan.cause?.sentence, orphan.canBeOpened ? end : "no key at hand opens it"]
+                    .compactMap { $0 }.joined(separator: "; "),
             ])
         }
         table.add(["added", moment(account.createdAt)])
         return table.lines
+    }
+
+    /// A spend whose outcome is not known, for people.
+    private static func words(_ intent: RefreshIntent, now: WallTime) -> String {
+        let began = MachineClock.distance(to: intent.at, from: now)
+        let attempt = "attempt \(intent.attempt) of instance \(intent.origin), \(began)"
+        let resent = intent.resends > 0 ? ", a re-send after a lost answer" : ""
+        return switch intent.state {
+        case .open: "\(attempt)\(resent): has not said how it ended"
+        case .ambiguous: "\(attempt)\(resent): the answer was lost, so the refresh token may have been used up"
+        case .refused: "\(attempt)\(resent): refused, but an orphan may hold the newest token"
+        }
     }
 
     struct Remove: AsyncParsableCommand {

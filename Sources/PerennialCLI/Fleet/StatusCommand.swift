@@ -50,9 +50,11 @@ struct StatusCommand: AsyncParsableCommand {
     }
 
     private static func collect(_ instance: Instance) async throws -> Report {
+        let desk = try JournalDesk(instance.configuration)
         var report = Report(
             redisVersion: await ServerSurvey.version(instance.link),
-            warnings: await ServerSurvey.warnings(instance.link),
+            warnings: await ServerSurvey.warnings(instance.link)
+                + JournalWords.warnings(try desk.reports(), catalog: desk.catalog, now: desk.now),
             leader: try await instance.leases.holder().map { Report.Lead(instance: $0.instance, epoch: $0.epoch) },
             instances: try await instance.registry.instances(), accounts: [:], total: 0, nextExpiry: nil,
             needsLogin: [])

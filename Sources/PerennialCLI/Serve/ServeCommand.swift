@@ -77,13 +77,16 @@ extension APIBackend {
     init(_ instance: Instance) {
         self.init(
             reader: instance.reader, coordinator: instance.coordinator, directory: instance.directory,
-            policies: instance.configuration.providers, intake: instance.intake, instances: instance.registry,
+            orphans: instance.orphans, policies: instance.configuration.providers, intake: instance.intake,
+            instances: instance.registry,
             time: instance.time,
             readiness: {
                 let obstacle = instance.storeObstacle
                 let isSubscribed = instance.isSubscribed
                 var checks = ["redis": obstacle ?? "ok"]
                 checks["changes"] = isSubscribed ? "ok" : "not subscribed: tokens are reread from Redis"
+                let unusable = await instance.unusableAnswers().count
+                checks["journal"] = unusable == 0 ? "ok" : JournalWords.unusable(unusable, of: instance.id.rawValue)
                 return ReadinessReport(
                     ready: obstacle == nil, reasons: obstacle.map { ["Redis is not available: \($0)"] } ?? [],
                     checks: checks)

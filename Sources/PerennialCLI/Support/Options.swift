@@ -48,6 +48,13 @@ extension AccountID: ExpressibleByArgument {
     public init?(argument: String) { try? self.init(argument) }
 }
 
+extension AttemptID: ExpressibleByArgument {
+    public init?(argument: String) {
+        guard !argument.isEmpty else { return nil }
+        self.init(rawValue: argument)
+    }
+}
+
 extension ProviderName: ExpressibleByArgument {
     public init?(argument: String) { try? self.init(argument) }
 }

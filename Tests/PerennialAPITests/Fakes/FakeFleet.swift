@@ -13,6 +13,8 @@ final class FakeFleet: AccountStore, AccountDirectory {
         var fault: StoreError?
         var begin: (@Sendable (AccountSnapshot) -> BeginReply?)?
         var begins: [BeginRequest] = []
+        var orphans: [AccountID: [Orphan]] = [:]
+        var obstacle: RestoreReply.Obstacle?
         var reads = 0
     }
 
@@ -32,10 +34,15 @@ final class FakeFleet: AccountStore, AccountDirectory {
     func answerBegin(_ reply: (@Sendable (AccountSnapshot) -> BeginReply?)?) {
         state.withLockedValue { $0.begin = reply }
     }
+    func addOrphan(_ orphan: Orphan, of id: AccountID) {
+        state.withLockedValue { $0.orphans[id, default: []].append(orphan) }
+    }
+    /// What a restore without force is told.
+    func obstruct(_ obstacle: RestoreReply.Obstacle?) { state.withLockedValue { $0.obstacle = obstacle } }
     var begins: [BeginRequest] { state.withLockedValue { $0.begins } }
     var reads: Int { state.withLockedValue { $0.reads } }
 
-    private func locked<Value>(_ body: (inout State) throws(StoreError) -> Value) throws(StoreError) -> Value {
+    func locked<Value>(_ body: (inout State) throws(StoreError) -> Value) throws(StoreError) -> Value {
         let result = state.withLockedValue { state in
             Result { () throws(StoreError) in
                 if let fault = state.fault { throw fault }

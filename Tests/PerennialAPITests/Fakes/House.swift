@@ -40,7 +40,7 @@ struct House: Sendable {
             listen: ["127.0.0.1:8700"], isProactive: true, isLeader: true, refreshes: 3)
         backend = APIBackend(
             reader: TokenReader(coordinator: coordinator, policies: policies), coordinator: coordinator,
-            directory: fleet, policies: policies, intake: AccountIntake(policies: policies),
+            directory: fleet, orphans: fleet, policies: policies, intake: AccountIntake(policies: policies),
             instances: FakeRegistry(all: [instance]), time: time,
             readiness: { [readiness] in readiness.current }, version: "1.2")
         cache.subscriptionChanged(isUp: true)

@@ -77,7 +77,7 @@ struct RefreshMachineTests {
         let until = bench.now.wall + .seconds(30)
         let fault = RefreshFault(kind: kind, message: "why")
         let result = bench.began(.cooling(bench.snapshot(), until: until, cause: fault)).result
-        #expect(result?.failure == RefreshFailure(code, "why", retryAt: until))
+        #expect(result?.failure == RefreshFailure(code, "why", retryAt: until, cause: kind))
     }
 
     @Test("an account that is not there, and an intent of a newer version, end the flight without spending")
