@@ -191,6 +191,28 @@ struct JournalSurveyTests {
         }
     }
 
+    /// What is stored and only kept for a while is not mixed up with what waits.
+    @Test func whatIsStoredSaysSo() async throws {
+        try await withDirectory { path in
+            let keeping = JournalDirectory(
+                path: path, ring: ring, retention: .seconds(600),
+                logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            do {
+                let journal = try keeping.open(fallbackName: "one").journal
+                for number in 1...2 { try await journal.append(try entry(number)) }
+                await journal.retain(AttemptID(rawValue: "attempt-1"))
+                await journal.close(removingIfEmpty: false)
+            }
+            let stored = try #require(try keeping.survey().first).items.map { item in
+                if case .entry(let entry) = item { entry.isStored } else { false }
+            }
+            #expect(stored == [true, false])
+            let journal = try keeping.open(fallbackName: "x").journal
+            #expect(await journal.pending().map(\.attempt.rawValue) == ["attempt-2"])
+            #expect(await journal.retained().map(\.attempt.rawValue) == ["attempt-1"])
+        }
+    }
+
     @Test func aDroppedEntryIsGoneAndTheOthersStay() async throws {
         try await withDirectory { path in
             try await write([1, 2], to: path)

@@ -73,6 +73,21 @@ struct JournalDeskTests {
         }
     }
 
+    @Test func whatIsStoredIsNoReasonForAWarning() async throws {
+        try await withDesk { journals, desk in
+            let keeping = JournalDirectory(
+                path: journals.path, ring: Self.ring, retention: .seconds(600), logger: Self.logger)
+            do {
+                let journal = try keeping.open(fallbackName: "one").journal
+                try await journal.append(try entry("good", body: Self.good))
+                await journal.retain(AttemptID(rawValue: "good"))
+                await journal.close(removingIfEmpty: false)
+            }
+            #expect(try desk.findings().map(\.worth) == [.stored])
+            #expect(JournalWords.warnings(try desk.reports(), catalog: desk.catalog, now: desk.now).isEmpty)
+        }
+    }
+
     @Test func entriesOfAnotherKeyAreUnreadable() async throws {
         try await withDesk { journals, desk in
             do {

@@ -29,10 +29,14 @@ struct JournalCommand: AsyncParsableCommand {
         @OptionGroup var options: ConfigurationOptions
         @OptionGroup var output: OutputOptions
 
+        @Flag(help: "Also the answers that are in Redis and kept for a while in case a failover loses them there.")
+        var all = false
+
         func run() async throws {
             let desk = try JournalDesk(try options.load())
             let reports = try desk.reports()
             let findings = reports.flatMap { $0.findings(catalog: desk.catalog, now: desk.now) }
+                .filter { all || $0.worth != .stored }
             for report in reports {
                 JournalWords.damage(report).forEach { Terminal.standardError("warning: \($0)") }
             }
@@ -129,7 +133,7 @@ struct JournalCommand: AsyncParsableCommand {
         @OptionGroup var output: OutputOptions
 
         func run() async throws {
-            let before = try JournalDesk(try options.load()).findings()
+            let before = try JournalDesk(try options.load()).findings().filter { $0.worth != .stored }
             let replay =
                 before.isEmpty
                 ? JournalReplay(entries: [])

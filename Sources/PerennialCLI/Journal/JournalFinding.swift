@@ -11,6 +11,8 @@ struct JournalFinding: Encodable, Sendable, Hashable {
         case unusable
         /// The keys at hand do not open it, or a newer version wrote it.
         case unreadable
+        /// In Redis, and kept here for a while in case a failover loses it there.
+        case stored
     }
 
     var attempt: String
@@ -52,7 +54,8 @@ struct JournalFinding: Encodable, Sendable, Hashable {
     }
 
     private static func judge(_ entry: JournalEntry, catalog: ProviderCatalog) -> (Worth, String) {
-        switch catalog.interpret(entry.response, provider: entry.provider) {
+        if entry.isStored { return (.stored, "in Redis; kept here for a while in case a failover loses it there") }
+        return switch catalog.interpret(entry.response, provider: entry.provider) {
         case nil: (.unusable, "provider \(entry.provider) is not in this configuration")
         case .rotated(let grant):
             (
@@ -83,7 +86,9 @@ enum JournalWords {
     /// One warning for each journal that a person has to look at.
     static func warnings(_ reports: [JournalReport], catalog: ProviderCatalog, now: WallTime) -> [String] {
         reports.flatMap { report -> [String] in
-            let count = report.findings(catalog: catalog, now: now).count { $0.worth != .usable }
+            let count = report.findings(catalog: catalog, now: now).count {
+                [.unusable, .unreadable].contains($0.worth)
+            }
             return (count > 0 ? [unusable(count, of: report.instance)] : []) + damage(report)
         }
     }
