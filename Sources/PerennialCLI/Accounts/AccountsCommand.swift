@@ -217,7 +217,7 @@ struct AccountsCommand: AsyncParsableCommand {
         return switch intent.state {
         case .open: "\(attempt)\(resent): has not said how it ended"
         case .ambiguous: "\(attempt)\(resent): the answer was lost, so the refresh token may have been used up"
-        case .refused: "\(attempt)\(resent): refused, but an orphan may hold the newest token"
+        case .refused: "\(attempt): refused, but an orphan may hold the newest token"
         }
     }
 
