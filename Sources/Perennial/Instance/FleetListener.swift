@@ -28,7 +28,7 @@ struct FleetListener: Service {
         case .changed(let change):
             if change.outcome == .removed { cache.forget(change.account) } else { cache.invalidate(change) }
             hub.signal(change.account)
-            if change.outcome == .added || change.outcome == .edited { leadership?.scheduleChanged() }
+            if change.outcome.movesSchedule { leadership?.scheduleChanged() }
         case .leaderReleased:
             leadership?.leaderReleased()
         }

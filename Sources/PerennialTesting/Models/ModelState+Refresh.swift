@@ -36,7 +36,8 @@ extension ModelState {
         if let since = watchedSince(request, now: now), now < since + request.failoverHold {
             reschedule(request, account, at: since + request.failoverHold)
             return .quarantined(
-                account, until: since + request.failoverHold, reason: "the store has failed over and may have lost claims")
+                account, until: since + request.failoverHold,
+                reason: "the store has failed over and may have lost claims")
         }
         if let lock = liveLock(id, now: now), lock.attempt != request.attempt {
             return .held(account, remaining: lock.until - now)
@@ -155,9 +156,12 @@ extension ModelState {
                 dueAt = nil
             } else {
                 record.snapshot.status = .degraded
-                intent?.state = .refused
-                intent?.resends = max(intent?.resends ?? 0, 1)
-                remaining = intent
+                // The mark stands as that of a re-send, so that the refused token is not sent as if it never had been.
+                if var intent {
+                    intent.state = .refused
+                    intent.resends = max(intent.resends, 1)
+                    remaining = intent
+                }
             }
         case .unresolved:
             // What was refused stays refused, however often the account is put off.

@@ -13,11 +13,12 @@ extension DirectedScenario {
         "crash-everywhere", "an instance is killed at each step of a refresh, one run for each", seeds: 60
     ) { plan, seed in
         plan.rotation = .grace(.seconds(300))
-        return SimulationScript(arrange: { world in
-            world.hooks.step = { world, process, step in
-                if step == seed { world.restartLater(process, powerCut: seed % 2 == 0) }
-            }
-        }, verify: livesOn)
+        return SimulationScript(
+            arrange: { world in
+                world.hooks.step = { world, process, step in
+                    if step == seed { world.restartLater(process, powerCut: seed % 2 == 0) }
+                }
+            }, verify: livesOn)
     }
 
     /// 2
@@ -26,7 +27,7 @@ extension DirectedScenario {
     ) { plan, _ in
         plan.faults = [.replyLost, .executedTwice]
         plan.odds = 4
-        return SimulationScript(allowsChance: true, arrange: { _ in }, verify: Self.livesOn)
+        return SimulationScript(allowsChance: true, arrange: { _ in })
     }
 
     /// 3
@@ -52,7 +53,8 @@ extension DirectedScenario {
         return SimulationScript(
             arrange: { world in
                 world.hooks.sent = { world, process in world.pause(process, for: .seconds(Int64(31 + seed))) }
-            }, verify: { world in
+            },
+            verify: { world in
                 Self.livesOn(world)
                 if world.oracle.recoveries > 0 { world.oracle.fail(.singleUse, "the successor sent it again") }
             })
@@ -69,7 +71,8 @@ extension DirectedScenario {
         return SimulationScript(
             arrange: { world in
                 world.hooks.sent = { world, _ in world.restartRedis(after: .seconds(Int64(5 + 10 * seed))) }
-            }, verify: { world in
+            },
+            verify: { world in
                 Self.livesOn(world)
                 if world.oracle.recoveries > 0 { world.oracle.fail(.singleUse, "it was sent a second time") }
             })
@@ -85,7 +88,9 @@ extension DirectedScenario {
                 for (index, process) in world.processes.enumerated() {
                     world.at(.seconds(200 + Int64(seed) + Int64(index))) { world.jumpClock(of: process) }
                 }
-                world.at(.seconds(60 + 7 * Int64(seed))) { world.jumpRedisClock(seed % 2 == 0 ? 3_600_000 : -3_600_000) }
+                world.at(.seconds(60 + 7 * Int64(seed))) {
+                    world.jumpRedisClock(seed % 2 == 0 ? 3_600_000 : -3_600_000)
+                }
             }, verify: { _ in })
     }
 
@@ -97,7 +102,8 @@ extension DirectedScenario {
         _ name: String, rotation: RotationBehaviour, survives: Bool
     ) -> DirectedScenario {
         series(
-            name, "an answer is lost on the wire; \(survives ? "the grace brings it back" : "one re-send, then it is said")",
+            name,
+            "an answer is lost on the wire; \(survives ? "the grace brings it back" : "one re-send, then it is said")",
             seeds: 20
         ) { plan, _ in
             plan.rotation = rotation
@@ -183,7 +189,10 @@ extension DirectedScenario {
                 world.hooks.sent = { world, process in
                     let account = world.accounts[0]
                     if seed % 2 == 0 {
-                        process.call("REMOVE") { world, node in world.remove(account, on: node) } _: { _ in }
+                        process.call("REMOVE") { world, node in
+                            world.remove(account, on: node)
+                        } _: { _ in
+                        }
                     } else {
                         world.edit(account, AccountEdit(enabled: false), through: process)
                         world.at(world.now + .seconds(120)) {
@@ -267,9 +276,12 @@ extension DirectedScenario {
                 world.oracle.fail(.liveness, "\(id) is gone")
                 continue
             }
-            if account.generation < Generation(3) || !account.isValid(at: world.serverWall) || account.status != .active {
+            if account.generation < Generation(3) || !account.isValid(at: world.serverWall) || account.status != .active
+            {
                 world.oracle.fail(
-                    .liveness, "\(id): \(account.status.rawValue) at generation \(account.generation), valid \(account.isValid(at: world.serverWall))")
+                    .liveness,
+                    "\(id): \(account.status.rawValue) at generation \(account.generation), valid \(account.isValid(at: world.serverWall))"
+                )
             }
         }
     }

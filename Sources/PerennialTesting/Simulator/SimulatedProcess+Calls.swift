@@ -118,7 +118,9 @@ extension SimulatedProcess {
     private func waitForReplica(_ node: Int, _ serial: Int, until limit: TrueTime, _ done: @escaping (Bool) -> Void) {
         guard serial == connectionSerial, let offset = connection?.lastWrite else { return done(true) }
         if world.redis.confirmed(by: node, at: world.now) >= offset { return done(true) }
-        if world.now >= limit || world.redis.nodes[node].replicationCutAt != nil && world.now + .milliseconds(50) > limit {
+        if world.now >= limit
+            || world.redis.nodes[node].replicationCutAt != nil && world.now + .milliseconds(50) > limit
+        {
             return done(false)
         }
         world.at(world.now + max(.milliseconds(5), world.redis.lag / 4)) { [self] in
@@ -136,7 +138,8 @@ extension SimulatedProcess {
         let arrival = max(world.now + delay, connection!.lastDown + 1)
         if isCutOff || world.hit(.replyLost) || arrival > timeoutAt {
             world.log("the reply to \(name) of \(self.name) is lost")
-            return timeOut(serial, number, at: isCutOff || arrival > timeoutAt ? timeoutAt : world.now + .milliseconds(20))
+            return timeOut(
+                serial, number, at: isCutOff || arrival > timeoutAt ? timeoutAt : world.now + .milliseconds(20))
         }
         connection!.lastDown = arrival
         let stamp = world.redis.wall(at: world.now)
@@ -162,7 +165,7 @@ extension SimulatedProcess {
         case .changed(let change):
             if change.outcome == .removed { cache.forget(change.account) } else { cache.invalidate(change) }
             changed(change.account)
-            if change.outcome == .added || change.outcome == .edited { scheduleChanged() }
+            if change.outcome.movesSchedule { scheduleChanged() }
         case .leaderReleased:
             lease.leaderReleased(now: monotonic())
             leaseTick()

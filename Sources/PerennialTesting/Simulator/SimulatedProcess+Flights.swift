@@ -170,7 +170,9 @@ extension SimulatedProcess {
         request.floor = floor(of: request.account)
         let sentAt = deadlineClock()
         flight.begunAt = world.now
-        call("BEGIN", durable: true, repeatable: true) { world, node in world.begin(node, request) } _: { [self] result in
+        call("BEGIN", durable: true, repeatable: true) { world, node in
+            world.begin(node, request)
+        } _: { [self] result in
             switch result {
             case .success(let served):
                 world.log("\(name) \(request.account) BEGIN \(request.attempt): \(served.reply.word)")
@@ -215,7 +217,9 @@ extension SimulatedProcess {
     private func floor(of account: AccountID) -> Generation? {
         let known = cache.lastKnown(account)?.generation
         let held = journal.entries.filter { entry in
-            guard entry.account == account, case .rotated = world.provider.interpret(entry.response) else { return false }
+            guard entry.account == account, case .rotated = world.provider.interpret(entry.response) else {
+                return false
+            }
             return true
         }.map(\.generation.next).max()
         guard let known, let held else { return known ?? held }
@@ -273,7 +277,9 @@ extension SimulatedProcess {
                 // Called in the world outside, when the provider has answered; nil status for no answer.
                 let rest = max(TrueTime(deadline - deadlineClock()), 0)
                 let isInTime = status != nil && answerDelay < rest
-                world.queue.add(at: world.now + (isInTime ? answerDelay : rest), process: self, life: flightLife(flight)) {
+                world.queue.add(
+                    at: world.now + (isInTime ? answerDelay : rest), process: self, life: flightLife(flight)
+                ) {
                     [self] in
                     releaseSlot(flight)
                     guard isInTime, let status else { return feed(flight, .unanswered("no answer in time")) }
@@ -324,7 +330,9 @@ extension SimulatedProcess {
 
     /// COMMIT, the orphan that may come of it, and the journal's release.
     private func commit(_ request: CommitRequest, _ done: @escaping (Result<Served<CommitReply>, StoreError>) -> Void) {
-        call("COMMIT", durable: true, repeatable: true) { world, node in world.commit(node, request) } _: {
+        call("COMMIT", durable: true, repeatable: true) { world, node in
+            world.commit(node, request)
+        } _: {
             [self] result in
             guard case .success(let served) = result else {
                 world.log("\(name) \(request.account) COMMIT \(request.attempt) fails")
@@ -359,7 +367,9 @@ extension SimulatedProcess {
     }
 
     private func settle(_ request: SettleRequest, _ done: @escaping (Result<SettleReply, StoreError>) -> Void) {
-        call("SETTLE", repeatable: true) { world, node in world.settle(node, request) } _: { [self] result in
+        call("SETTLE", repeatable: true) { world, node in
+            world.settle(node, request)
+        } _: { [self] result in
             world.log(
                 "\(name) \(request.account) SETTLE \(request.attempt) \(request.disposition.rawValue) \(request.fault.kind.rawValue)"
             )

@@ -18,7 +18,8 @@ extension SimulatedProcess {
     }
 
     private func act(
-        on step: TokenReading.Step, _ reading: TokenReading, _ done: @escaping (TokenAnswer?) -> Void
+        on step: TokenReading.Step, _ reading: TokenReading, wasPaused: Bool = false,
+        _ done: @escaping (TokenAnswer?) -> Void
     ) {
         let request = reading.request
         switch step {
@@ -31,7 +32,10 @@ extension SimulatedProcess {
         case .refresh(let account, _, let generation):
             refresh(account, demand: .newerThan(generation)) { [self] result, _ in
                 var reading = reading
-                act(on: reading.refreshed(result, policy: policy, now: wall()), reading, done)
+                let known = cache.lastKnown(account)
+                let step = reading.refreshed(result, known: known, policy: policy, now: wall())
+                // Paused when the flight ended, and resumed in the same moment: either answer is right.
+                act(on: step, reading, wasPaused: result.snapshot?.enabled == false, done)
             }
         case .fail(let failure):
             let known = cache.lastKnown(request.account)
@@ -41,7 +45,7 @@ extension SimulatedProcess {
                 serve(answer, request)
                 return done(answer)
             }
-            if let known { world.oracle.withheld(known, from: request, failure: failure, fleet: wall()) }
+            if let known, !wasPaused { world.oracle.withheld(known, from: request, failure: failure, fleet: wall()) }
             done(nil)
         }
     }
@@ -59,7 +63,9 @@ extension SimulatedProcess {
     ) {
         if let snapshot = cache.trusted(account, now: monotonic()) { return done(.success((snapshot, .memory))) }
         let ticket = cache.ticket(for: account)
-        call("a read") { world, node in world.redis.nodes[node].state.account(account) } _: { [self] result in
+        call("a read") { world, node in
+            world.redis.nodes[node].state.account(account)
+        } _: { [self] result in
             switch result {
             case .success(let served):
                 guard let snapshot = served.reply else {

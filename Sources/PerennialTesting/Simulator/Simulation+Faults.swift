@@ -137,7 +137,7 @@ extension Simulation {
 
     func endIsolation() {
         guard let isolated = redis.isolated else { return }
-        if redis.primary == isolated.node { 
+        if redis.primary == isolated.node {
             redis.failOver(at: now)
             oracle.failedOver(to: redis.nodes[redis.primary].state)
         }
@@ -165,14 +165,20 @@ extension Simulation {
                 credentials: Credentials(
                     refreshToken: Secret(token), accessToken: Secret(access), expiresAt: process.wall() + life),
                 dueAt: due)
-            process.call("PUT") { world, node in world.put(put, on: node) } _: { _ in }
+            process.call("PUT") { world, node in
+                world.put(put, on: node)
+            } _: { _ in
+            }
         }
     }
 
     func removeAndAddAgain(_ account: AccountID, through process: SimulatedProcess) {
         guard process.isUp else { return }
         process.after(latency()) {
-            process.call("REMOVE") { world, node in world.remove(account, on: node) } _: { _ in }
+            process.call("REMOVE") { world, node in
+                world.remove(account, on: node)
+            } _: { _ in
+            }
         }
         at(now + .milliseconds(random.pick(1...100_000))) { [self] in reauthorize(account, through: process) }
     }
@@ -180,7 +186,10 @@ extension Simulation {
     func edit(_ account: AccountID, _ edit: AccountEdit, through process: SimulatedProcess) {
         guard process.isUp else { return }
         process.after(latency()) {
-            process.call("EDIT") { world, node in world.edit(account, edit, on: node) } _: { _ in }
+            process.call("EDIT") { world, node in
+                world.edit(account, edit, on: node)
+            } _: { _ in
+            }
         }
     }
 }

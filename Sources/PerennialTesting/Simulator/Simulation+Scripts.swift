@@ -54,7 +54,9 @@ extension Simulation {
             record.snapshot.generation == request.generation
         {
             oracle.fail(
-                .noLoss, "\(request.account): COMMIT of \(request.attempt) refused though generation \(request.generation) stands")
+                .noLoss,
+                "\(request.account): COMMIT of \(request.attempt) refused though generation \(request.generation) stands"
+            )
         }
         return reply
     }
@@ -107,7 +109,9 @@ extension Simulation {
     ) {
         let account = claim.account.id
         let token = claim.refreshToken.reveal()
-        log("\(process.name) \(account) sends the refresh token of generation \(claim.generation)\(claim.isRecovery ? " once more" : "") for \(claim.attempt)")
+        log(
+            "\(process.name) \(account) sends the refresh token of generation \(claim.generation)\(claim.isRecovery ? " once more" : "") for \(claim.attempt)"
+        )
         lastSendAt = now
         if now > pauseKnownAt, now < pausedUntil { throttledEarly += 1 }
         oracle.sending(

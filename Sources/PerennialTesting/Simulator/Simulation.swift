@@ -251,11 +251,12 @@ public final class Simulation {
         for account in accounts {
             guard let record = state.records[account], !record.isRemoved else { continue }
             let snapshot = record.snapshot
+            // A refresh is under way just now.
+            if snapshot.intent != nil, state.liveLock(account, now: serverWall) != nil { continue }
             let excuses = oracle.explanation(of: account, at: snapshot.generation)
             if provider.isUsable(record.refreshToken.reveal()) {
                 let isWell =
-                    snapshot.isValid(at: serverWall) && snapshot.status == .active
-                    && (snapshot.intent == nil || state.liveLock(account, now: serverWall) != nil)
+                    snapshot.isValid(at: serverWall) && snapshot.status == .active && snapshot.intent == nil
                 // Two claims were left behind, whether or not anything was sent: nobody can know, so nothing may be.
                 let isUnknowable = oracle.hadTrouble && (snapshot.intent?.resends ?? 0) > 0
                 if !isWell, excuses == nil, !isUnknowable {
@@ -267,7 +268,8 @@ public final class Simulation {
             } else if excuses == nil {
                 oracle.fail(.liveness, "\(account): its refresh token is dead, and nothing that happened explains it")
             } else if snapshot.isValid(at: serverWall - .seconds(1)), snapshot.status == .active {
-                oracle.fail(.liveness, "\(account): shown as active though its refresh token is dead (\(excuses ?? ""))")
+                oracle.fail(
+                    .liveness, "\(account): shown as active though its refresh token is dead (\(excuses ?? ""))")
             }
         }
         for process in processes {

@@ -102,7 +102,8 @@ struct SimulationOracle {
     mutating func trouble(_ process: Int?, _ reason: String, accounts: [AccountID]) {
         hadTrouble = true
         for account in accounts {
-            for index in spends[account]?.indices ?? 0..<0 where process == nil || spends[account]![index].process == process {
+            for index in spends[account]?.indices ?? 0..<0
+            where process == nil || spends[account]![index].process == process {
                 if spends[account]![index].generation >= newest[account] ?? Generation(0) {
                     spends[account]![index].trouble = reason
                 }
@@ -117,7 +118,8 @@ struct SimulationOracle {
             excuse(account, reason)
         }
         if excuses[account] == nil {
-            fail(.singleUse, "\(account): reuse of generation \(generation) by attempt \(attempt) has killed its family")
+            fail(
+                .singleUse, "\(account): reuse of generation \(generation) by attempt \(attempt) has killed its family")
         }
     }
 
@@ -129,7 +131,9 @@ struct SimulationOracle {
 
     // MARK: I2, I4 and I6: what happens in the store
 
-    mutating func began(_ account: AccountID, _ reply: BeginReply, attempt: AttemptID, lockBefore: AttemptID?, now: TrueTime) {
+    mutating func began(
+        _ account: AccountID, _ reply: BeginReply, attempt: AttemptID, lockBefore: AttemptID?, now: TrueTime
+    ) {
         guard case .granted(let claim) = reply else { return }
         granted[claim.attempt] = granted[claim.attempt] ?? now
         if let lockBefore, lockBefore != attempt {
@@ -250,7 +254,8 @@ struct SimulationOracle {
         if isOverInTruth, isOverForFleet {
             fail(
                 .honestReads,
-                "\(request.account): served a token that expired \((fleet - answer.expiresAt).wholeMilliseconds) ms ago")
+                "\(request.account): served a token that expired \((fleet - answer.expiresAt).wholeMilliseconds) ms ago"
+            )
         }
         if let refused = request.refused, answer.snapshot.generation <= refused {
             fail(.honestReads, "\(request.account): served generation \(answer.snapshot.generation), which was refused")
@@ -259,7 +264,9 @@ struct SimulationOracle {
     }
 
     /// A caller got nothing although this instance knew a valid token.
-    mutating func withheld(_ known: AccountSnapshot, from request: TokenRequest, failure: RefreshFailure, fleet: WallTime) {
+    mutating func withheld(
+        _ known: AccountSnapshot, from request: TokenRequest, failure: RefreshFailure, fleet: WallTime
+    ) {
         guard known.enabled, known.remaining(at: fleet) > .seconds(2) else { return }
         if let refused = request.refused, known.generation <= refused { return }
         switch failure.code {

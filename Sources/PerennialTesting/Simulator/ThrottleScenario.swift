@@ -4,7 +4,8 @@ extension DirectedScenario {
     /// 19
     static let throttle100000 = DirectedScenario(
         name: "throttle-100000",
-        summary: "100,000 accounts due together under a provider that throttles: spread, Retry-After honoured, none expires"
+        summary:
+            "100,000 accounts due together under a provider that throttles: spread, Retry-After honoured, none expires"
     ) { keepsTrace, mutation in
         var plan = SimulationPlan(quietSeed: 1)
         plan.mutation = mutation

@@ -2,6 +2,10 @@
 public struct AccountChange: Sendable, Hashable {
     public enum Outcome: String, Sendable, Hashable, CaseIterable {
         case refreshed, failed, refused, added, edited, removed
+
+        /// Whether the account may be due earlier than the leader knows. After a failure too: where a caller's own
+        /// refresh got no answer, a provider's grace ends long before the leader would look again.
+        public var movesSchedule: Bool { self == .added || self == .edited || self == .failed }
     }
 
     public var account: AccountID

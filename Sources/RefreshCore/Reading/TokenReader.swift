@@ -77,7 +77,9 @@ public struct TokenReader: Sendable {
                 let (result, _) = await coordinator.refresh(
                     account, provider: provider, demand: .newerThan(generation))
                 let provider = result.snapshot?.provider ?? provider
-                step = reading.refreshed(result, policy: policies.policy(for: provider), now: deck.time.wall())
+                step = reading.refreshed(
+                    result, known: deck.cache.lastKnown(account), policy: policies.policy(for: provider),
+                    now: deck.time.wall())
             }
         }
     }

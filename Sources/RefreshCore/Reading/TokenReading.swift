@@ -58,8 +58,13 @@ public struct TokenReading: Sendable {
         return .refresh(snapshot.id, snapshot.provider, newerThan: snapshot.generation)
     }
 
-    /// - Parameter policy: of the provider of the account that came out of it.
-    public mutating func refreshed(_ result: RefreshResult, policy: RefreshPolicy?, now: WallTime) -> Step {
+    /// - Parameters:
+    ///   - known: what this instance remembers by now. A flight that has failed may tell of an older generation: the
+    ///     reply to its COMMIT was lost, and somebody has read the account since (I5).
+    ///   - policy: of the provider of the account that came out of it.
+    public mutating func refreshed(
+        _ result: RefreshResult, known: AccountSnapshot?, policy: RefreshPolicy?, now: WallTime
+    ) -> Step {
         switch result {
         case .refreshed(let newer), .newer(let newer):
             // A provider whose tokens live shorter than asked for cannot do better than a new one.
@@ -71,7 +76,9 @@ public struct TokenReading: Sendable {
             }
             return look(at: newer, source: .refresh, policy: policy, now: now)
         case .failed(let failure, let newest):
-            guard let best = newest ?? snapshot, !isRefused(best) else { return .fail(failure) }
+            guard var best = newest ?? snapshot else { return .fail(failure) }
+            if let known, known.generation > best.generation { best = known }
+            guard !isRefused(best) else { return .fail(failure) }
             return lastResort(best, now: now, failure)
         }
     }
