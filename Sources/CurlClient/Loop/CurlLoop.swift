@@ -25,7 +25,7 @@ final class CurlLoop: @unchecked Sendable {
 
     /// When to look for transfers whose time is over; nil if there are none.
     private var nextSweep: ContinuousClock.Instant?
-    /// libcurl comes first, because it knows better what the transfer was waiting for.
+    /// For connections libcurl comes first, because it knows better what the transfer was waiting for.
     private static let sweepSlack = Duration.milliseconds(20)
 
     /// Starts the thread. nil if libcurl or the system refuses.
@@ -97,9 +97,12 @@ final class CurlLoop: @unchecked Sendable {
             for transfer in delivery.submissions { start(transfer) }
             for transfer in delivery.cancellations { stop(transfer, failing: .cancelled, "cancelled") }
             if delivery.isClosing { break }
+            // Taken first: a process that was stopped for longer than a deadline finds the response in its sockets, and
+            // what libcurl can read of it now is not too late.
+            let now = ContinuousClock.now
             _ = ccurl_multi_perform(multi)
             collect()
-            sweep()
+            sweep(now)
             if mailbox.mayFallAsleep(), ccurl_multi_poll(multi, pollTimeout()) != 0 {
                 // Out of memory or descriptors for the poll itself: go on by looking now and then.
                 usleep(10_000)
@@ -149,10 +152,11 @@ final class CurlLoop: @unchecked Sendable {
         }
     }
 
-    /// Ends what is late although libcurl lets it live: libcurl 7.88 does not apply the connect timeout to transfers
-    /// that wait for one of a limited number of connections.
-    private func sweep() {
-        guard let due = nextSweep, case let now = ContinuousClock.now, now >= due else { return }
+    /// Ends what is late: responses, for which libcurl has no deadline (it would not look at its sockets any more), and
+    /// connections, because libcurl 7.88 does not apply the connect timeout to transfers that wait for one of a
+    /// limited number of connections.
+    private func sweep(_ now: ContinuousClock.Instant) {
+        guard let due = nextSweep, now >= due else { return }
         nextSweep = nil
         for transfer in Array(running.values) {
             guard now >= transfer.currentDeadline + Self.sweepSlack else {

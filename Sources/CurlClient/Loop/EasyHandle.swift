@@ -109,10 +109,10 @@ final class EasyHandle {
     }
 
     private func setDeadlines(_ transfer: Transfer, now: ContinuousClock.Instant) {
-        var connect = transfer.request.connectTimeout
+        // Of the response the loop sees to: at a deadline of its own libcurl gives up without a look at the socket.
+        var connect = min(transfer.request.connectTimeout, now.duration(to: transfer.deadline))
         if let sendBy = transfer.request.sendBy { connect = min(connect, now.duration(to: sendBy)) }
         set(CURLOPT_CONNECTTIMEOUT_MS, Self.milliseconds(connect))
-        set(CURLOPT_TIMEOUT_MS, Self.milliseconds(now.duration(to: transfer.deadline)))
     }
 
     private func setReuse(_ request: CurlRequest, _ configuration: CurlClientConfiguration) {

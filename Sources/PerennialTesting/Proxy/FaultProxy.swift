@@ -109,6 +109,9 @@ public final class FaultProxy: Sendable {
     /// byte that comes back.
     public func loseAnswers(_ count: Int) { control.loseAnswers(count) }
 
+    /// Holds all replies back from the moment at which a request with these bytes in it has been passed on.
+    public func holdReplies(after request: String) { control.holdReplies(after: Array(request.utf8)) }
+
     /// Connections under way.
     public var connections: Int { control.channels.count }
 
@@ -143,6 +146,7 @@ final class ProxyControl: Sendable {
     private struct State {
         var weather = FaultProxy.Weather()
         var answersToLose = 0
+        var trigger: [UInt8]?
         var channels: [ObjectIdentifier: any Channel] = [:]
     }
 
@@ -173,6 +177,19 @@ final class ProxyControl: Sendable {
             guard state.answersToLose > 0 else { return false }
             state.answersToLose -= 1
             return true
+        }
+    }
+
+    func holdReplies(after request: [UInt8]) {
+        state.withLockedValue { $0.trigger = request }
+    }
+
+    /// Holds replies back from now on, if this is the request for it.
+    func saw(_ request: ByteBuffer) {
+        state.withLockedValue { state in
+            guard let trigger = state.trigger, request.readableBytesView.firstRange(of: trigger) != nil else { return }
+            state.trigger = nil
+            state.weather.holdsReplies = true
         }
     }
 }

@@ -36,7 +36,9 @@ final class ProxyRelay: ChannelInboundHandler {
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         let bytes = unwrapInboundIn(data)
         switch direction {
-        case .toServer: tap?.sent(bytes)
+        case .toServer:
+            control.saw(bytes)
+            tap?.sent(bytes)
         case .toClient:
             if control.takesAnswer() {
                 context.close(promise: nil)

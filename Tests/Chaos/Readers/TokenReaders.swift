@@ -52,21 +52,30 @@ struct TokenReaders: Sendable {
         tally.presented(await present(token.accessToken, of: account), account: account.id)
     }
 
-    /// Whether an instance gives a token for it that the provider takes; asked at rest, so each has a few tries.
-    func isUsable(_ account: ChaosAccount) async -> Bool {
+    /// Nil when an instance gives a token for it that the provider takes, else what was answered; asked at rest, so
+    /// each has a few tries.
+    func fault(of account: ChaosAccount) async -> String? {
+        var last = "no answer"
         for attempt in 0..<6 {
             let instance = site.instances[attempt % site.instances.count]
             let answer = try? await http.execute(
                 CurlRequest(url: "\(instance.origin)/v1/accounts/\(account.id)/token", totalTimeout: Self.patience))
-            if let answer, answer.status == 200,
-                let token = try? JSONDecoder().decode(ServedToken.self, from: Data(answer.body)),
-                case .taken = await present(token.accessToken, of: account)
-            {
-                return true
+            if let answer {
+                last = "answered \(answer.status)"
+                if answer.status == 200,
+                    let token = try? JSONDecoder().decode(ServedToken.self, from: Data(answer.body))
+                {
+                    switch await present(token.accessToken, of: account) {
+                    case .taken: return nil
+                    case .expired: last = "an expired token is served"
+                    case .revoked: last = "a revoked token is served"
+                    case .foreign, .unknown: last = "a token is served that the provider does not know"
+                    }
+                }
             }
             try? await Task.sleep(for: .milliseconds(200))
         }
-        return false
+        return last
     }
 
     /// Asks the provider's API, not over the wires that are being harmed.

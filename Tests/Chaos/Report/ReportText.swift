@@ -14,8 +14,9 @@ struct ReportText {
         lines += rows.map { "  \(Self.pad($0.0, 46)) \($0.1)" }
         if !report.losses.isEmpty {
             lines += ["", "Lost accounts"]
-            lines += report.losses.map {
-                "  \($0.isExplained ? "explained " : "UNEXPLAINED")  \($0.account): \($0.cause)"
+            let losses = report.losses.filter(\.isExplained) + report.losses.filter { !$0.isExplained }.prefix(20)
+            lines += losses.map {
+                "  \($0.isExplained ? "explained " : "UNEXPLAINED")  \($0.account) (\($0.now)): \($0.cause)"
             }
         }
         if !report.alarms.isEmpty {
@@ -26,7 +27,10 @@ struct ReportText {
             lines.append("PASSED")
         } else {
             lines.append("FAILED: \(report.violations.count) violations")
-            lines += report.violations.prefix(50).map { "  \($0)" }
+            lines += report.violations.prefix(20).map { "  \($0)" }
+            if report.violations.count > 20 {
+                lines.append("  and \(report.violations.count - 20) more (--report has all)")
+            }
         }
         if let files = report.files { lines.append("Logs and data: \(files)") }
         return lines.joined(separator: "\n")

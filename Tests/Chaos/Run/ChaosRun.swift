@@ -106,28 +106,34 @@ struct ChaosRun: Sendable {
         let audit = SpendAudit(ledgers: ledgers, log: log)
         let finder = LossFinder(
             rotations: plan.rotations, wires: site.providers.map(\.log.exchanges), timeline: timeline.entries)
-        let losses = unusable.map { finder.find($0, uses: audit.byAccount[$0.id] ?? []) }
+        let losses = unusable.map { finder.find($0.account, uses: audit.byAccount[$0.account.id] ?? [], now: $0.fault) }
         return Verdict(
             fleet: fleet, expectedAccounts: plan.accounts, losses: losses, audit: audit, ledgers: ledgers.map(\.totals),
             leftovers: leftovers, log: log, reads: tally.counts, incidents: tally.incidents, ends: ends,
             hasLeader: hasLeader)
     }
 
+    private struct Unusable: Sendable {
+        var account: ChaosAccount
+        /// What a reader gets.
+        var fault: String
+    }
+
     /// The accounts that no instance gives a token for which the provider takes.
-    private func unusableAccounts(_ readers: TokenReaders) async -> [ChaosAccount] {
-        await withTaskGroup(of: ChaosAccount?.self) { group in
+    private func unusableAccounts(_ readers: TokenReaders) async -> [Unusable] {
+        await withTaskGroup(of: Unusable?.self) { group in
             var rest = site.accounts[...]
-            var unusable: [ChaosAccount] = []
+            var found: [Unusable] = []
             func next() {
                 guard let account = rest.popFirst() else { return }
-                group.addTask { await readers.isUsable(account) ? nil : account }
+                group.addTask { await readers.fault(of: account).map { Unusable(account: account, fault: $0) } }
             }
             for _ in 0..<16 { next() }
-            while let account = await group.next() {
-                if let account { unusable.append(account) }
+            while let unusable = await group.next() {
+                if let unusable { found.append(unusable) }
                 next()
             }
-            return unusable.sorted { $0.id < $1.id }
+            return found.sorted { $0.account.id < $1.account.id }
         }
     }
 

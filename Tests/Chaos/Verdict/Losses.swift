@@ -3,6 +3,8 @@ import MockProvider
 /// An account that has no usable token at the end, and why.
 struct Loss: Sendable, Codable {
     var account: String
+    /// What a reader gets at the end.
+    var now: String
     var cause: String
     /// Whether the cause is one that no client could have survived (docs/safety.md); another is a violation.
     var isExplained: Bool
@@ -19,10 +21,12 @@ struct LossFinder: Sendable {
         "error-after", "hang-after", "truncated", "unparseable", "drop-after",
     ]
 
-    /// - Parameter uses: of the account's refresh tokens, oldest first.
-    func find(_ account: ChaosAccount, uses: [MockTokenUse]) -> Loss {
+    /// - Parameters:
+    ///   - uses: of the account's refresh tokens, oldest first.
+    ///   - now: what a reader gets.
+    func find(_ account: ChaosAccount, uses: [MockTokenUse], now: String) -> Loss {
         let (cause, isExplained) = cause(account, uses: uses)
-        return Loss(account: account.id, cause: cause, isExplained: isExplained)
+        return Loss(account: account.id, now: now, cause: cause, isExplained: isExplained)
     }
 
     private func cause(_ account: ChaosAccount, uses: [MockTokenUse]) -> (String, Bool) {

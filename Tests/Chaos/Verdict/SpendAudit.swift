@@ -21,7 +21,7 @@ struct SpendAudit: Sendable {
         for (account, uses) in byAccount.sorted(by: { $0.key < $1.key }) {
             var generations: [TokenFingerprint: Int] = [:]
             var seen: [TokenFingerprint: Int] = [:]
-            for use in uses {
+            for use in uses where !Self.isRefusedUnread(use) {
                 // A token is first used when its predecessor's answer is in the store: the order is that of generations.
                 let generation = generations[use.fingerprint] ?? generations.count + 1
                 generations[use.fingerprint] = generation
@@ -37,5 +37,11 @@ struct SpendAudit: Sendable {
                 }
             }
         }
+    }
+
+    /// The provider has said for certain that it has not looked at the token: using it again is no second use.
+    private static func isRefusedUnread(_ use: MockTokenUse) -> Bool {
+        if case .fault(let name) = use.outcome { return name == "throttle" || name == "invalid-client" }
+        return false
     }
 }

@@ -7,8 +7,9 @@ import Testing
 struct KilledInstanceTests {
     @Test func afterBeginNothingWasSentAndTheTokenIsStillThere() async throws {
         try await CrashSite.run { site in
+            try await site.warmUp()
             let account = try await site.add(isExpired: true)
-            site.redisWires[0].set(.init(holdsReplies: true))
+            site.redisWires[0].holdReplies(after: CrashSite.begin)
             let caller = Task { await site.read(account) }
             try await site.waitForIntent(account)
             try await restart(site, caller)
@@ -51,10 +52,11 @@ struct KilledInstanceTests {
 
     @Test func afterCommitItsReplyDoesNotMatter() async throws {
         try await CrashSite.run(.init(latency: "500ms")) { site in
+            try await site.warmUp()
             let account = try await site.add(isExpired: true)
             let caller = Task { await site.read(account) }
-            try await site.waitForRotations(1)
-            site.redisWires[0].set(.init(holdsReplies: true))
+            try await site.waitForRotations(2)
+            site.redisWires[0].holdReplies(after: CrashSite.commit)
             try await eventually("the new token is stored") { try await site.field("generation", of: account) == "2" }
             try await restart(site, caller)
             #expect(try await site.expectOneRefresh(account))

@@ -7,8 +7,9 @@ struct PausedHolderTests {
     /// The claim is in Redis, its reply is held back, and the holder sleeps over its lock: it must not send any more.
     @Test func aHolderStoppedBeforeSendingSendsNothingAndTheSuccessorProceeds() async throws {
         try await CrashSite.run(.init(instances: 2)) { site in
+            try await site.warmUp()
             let account = try await site.add(isExpired: true)
-            site.redisWires[0].set(.init(holdsReplies: true))
+            site.redisWires[0].holdReplies(after: CrashSite.begin)
             let caller = Task { await site.read(account, from: 1) }
             try await site.waitForIntent(account)
             await site.instances[0].pause()

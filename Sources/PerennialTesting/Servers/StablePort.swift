@@ -1,10 +1,10 @@
 import Glibc
-import PerennialTesting
 
 /// Ports on 127.0.0.1 that stay free while their process is dead: below those that the system gives to outgoing
 /// connections.
-enum StablePort {
-    static func find(_ count: Int) throws -> [Int] {
+public enum StablePort {
+    /// - Throws: ``ServerFailure`` where there are not so many.
+    public static func find(_ count: Int) throws -> [Int] {
         var ports: [Int] = []
         for port in stride(from: Int.random(in: 12_000...28_000), to: 32_000, by: 1) where isFree(port) {
             ports.append(port)
