@@ -55,9 +55,16 @@ public struct AccountSnapshot: Sendable, Hashable {
     /// The status as shown to people: a paused account is `disabled` whatever its credentials are.
     public var shownStatus: AccountStatus { enabled ? status : .disabled }
 
+    /// How far the clocks of those who write and read an account may be apart.
+    static let clockTolerance = Duration.seconds(5)
+
     /// Whether the access token is there and not expired at `now` (I5).
+    ///
+    /// One that was obtained in the future is not: somebody has set a clock back since, and its expiry, which was
+    /// counted on the old one, may be over long ago.
     public func isValid(at now: WallTime) -> Bool {
         guard let accessToken, !accessToken.isEmpty, let expiresAt else { return false }
+        if let obtainedAt, obtainedAt > now + Self.clockTolerance { return false }
         return now < expiresAt
     }
 
