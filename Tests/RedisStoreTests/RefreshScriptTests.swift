@@ -180,6 +180,13 @@ struct RefreshScriptTests {
                 return
             }
             #expect(account.status == .degraded)
+            // What was refused is not sent again: there is no second claim, and the one re-send counts as made.
+            guard case .pending(_, let intent, _) = try await fixture.begin("a", "attempt-3", ignoresBackoff: true)
+            else {
+                Issue.record("a refused token was granted again")
+                return
+            }
+            #expect(intent.resends == 1)
         }
     }
 

@@ -102,10 +102,17 @@ struct ChaosRun: Sendable {
         let leftovers = try await Leftovers.find(site)
         var ledgers: [MockLedger] = []
         for provider in site.providers { ledgers.append(try await provider.mock.ledger()) }
+        for (provider, ledger) in zip(site.providers, ledgers) {
+            // For whoever looks into a loss; goes with the workshop.
+            let lines = ledger.uses.map { "\($0.at.milliseconds) \($0.account ?? "?") \($0.fingerprint) \($0.outcome)" }
+            try TextFile.write(
+                lines.joined(separator: "\n") + "\n", to: site.workshop.path("ledger-\(provider.name).txt"))
+        }
         let log = LogScan(files: site.instances.map(\.logPath))
         let audit = SpendAudit(ledgers: ledgers, log: log)
         let finder = LossFinder(
-            rotations: plan.rotations, wires: site.providers.map(\.log.exchanges), timeline: timeline.entries)
+            rotations: plan.rotations, wires: site.providers.map(\.log.exchanges), timeline: timeline.entries,
+            resends: audit.resends)
         let losses = unusable.map { finder.find($0.account, uses: audit.byAccount[$0.account.id] ?? [], now: $0.fault) }
         return Verdict(
             fleet: fleet, expectedAccounts: plan.accounts, losses: losses, audit: audit, ledgers: ledgers.map(\.totals),
