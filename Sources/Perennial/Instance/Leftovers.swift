@@ -42,8 +42,13 @@ final class Leftovers: Service {
                             "journal: \(report.committed) stored, \(report.orphaned) kept as orphans, \(report.waiting + report.unusable) left"
                         )
                     }
-                    pause =
-                        report.waiting > 0 || report.unusable > 0 ? min(pause * 2, .seconds(30)) : .milliseconds(500)
+                    // While the store is away a try costs nothing, and each second counts when it is back: others may
+                    // take the silence for a lost answer. What cannot be used may wait.
+                    if report.waiting > 0 {
+                        pause = min(pause * 2, .seconds(2))
+                    } else {
+                        pause = report.unusable > 0 ? min(pause * 2, .seconds(30)) : .milliseconds(500)
+                    }
                 }
                 await wakeup.wait(until: time.monotonic() + pause, time: time)
             }

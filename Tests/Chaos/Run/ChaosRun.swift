@@ -65,23 +65,26 @@ struct ChaosRun: Sendable {
         }
     }
 
-    /// Waits until each account lives or is lost, at least for the life of a token: then each has been refreshed since.
+    /// Waits until each account has been seen at rest, or lost, at least once after the life of a token: then each has
+    /// been refreshed since. One that is being refreshed at a moment is not at rest at that moment.
     private func settle(_ http: CurlClient) async throws -> FleetState {
         let start = ContinuousClock.now
-        var lastError: (any Error)?
+        var seen: [String: FleetState.Account] = [:]
         while true {
+            let waited = ContinuousClock.now - start
+            let isOver = waited > plan.lifetime + Self.patience
             do {
                 let fleet = try await FleetState.read(from: site.instances[0], http)
-                let waited = ContinuousClock.now - start
-                let open = fleet.accounts.count { !$0.isSettled }
-                if waited > plan.lifetime, open == 0 { return fleet }
-                if waited > plan.lifetime + Self.patience {
-                    narrator.say("\(open) accounts have not come to rest")
-                    return fleet
+                if waited > plan.lifetime {
+                    for account in fleet.accounts where seen[account.id]?.isSettled != true {
+                        seen[account.id] = account
+                    }
+                    let open = fleet.accounts.count { seen[$0.id]?.isSettled != true }
+                    if isOver, open > 0 { narrator.say("\(open) accounts have not come to rest") }
+                    if open == 0 || isOver { return FleetState(accounts: fleet.accounts.compactMap { seen[$0.id] }) }
                 }
             } catch {
-                lastError = error
-                if ContinuousClock.now - start > plan.lifetime + Self.patience { throw lastError ?? error }
+                if isOver { throw error }
             }
             try await Task.sleep(for: .milliseconds(500))
         }
