@@ -39,7 +39,7 @@ extension SimulatedProcess {
             }
         case .fail(let failure):
             let known = cache.lastKnown(request.account)
-            if world.plan.mutation == .serveExpired, let known,
+            if world.plan.mutation == .serveExpired, let known, known.enabled,
                 let answer = TokenAnswer(known, source: .memory, isStale: true)
             {
                 serve(answer, request)

@@ -33,8 +33,8 @@ public struct SimulationPlan: Sendable {
         instances = Int(generator.pick(2...3))
         rotation = generator.pick([.singleUse, .singleUse, .grace(.seconds(30)), .grace(.zero), .reusable])
         lifetime = .seconds(generator.pick([240, 300, 600, 900, 1800, 3600]))
-        leaseTTL = .seconds(generator.pick([30, 60, 120, 300]))
-        chaos = max(.seconds(600), min(lifetime * Int(generator.pick(2...4)), .seconds(7200)))
+        leaseTTL = .seconds(generator.pick([60, 120, 300]))
+        chaos = max(.seconds(600), min(lifetime * Int(generator.pick(2...3)), .seconds(4000)))
         // A few kinds at a time find more than all at once: most combinations never live long enough otherwise.
         let all = FaultKind.allCases.filter { !Self.lossy.contains($0) }
         if generator.oneIn(4) {
@@ -50,11 +50,11 @@ public struct SimulationPlan: Sendable {
             // What people write is not waited for, and a failover may take it back.
             faults.subtract([.reauthorization, .removal, .accountPaused, .edit])
         }
-        // A clock that jumped by an hour puts things off by as much.
-        calm = .seconds(faults.contains(.redisClockJump) ? 5400 : 1200) + lifetime * 2
+        // A clock that went from an hour ahead to an hour behind puts things off by two.
+        calm = .seconds(faults.contains(.redisClockJump) ? 11_000 : 1200) + lifetime * 2
         odds = Int(generator.pick([8, 20, 60, 150]))
         faultPause = .seconds(generator.pick([15, 40, 120, 300]))
-        callerPause = .seconds(generator.pick([5, 20, 60, 180]))
+        callerPause = .seconds(generator.pick([10, 30, 60, 180]))
     }
 
     /// Faults that lose acknowledged writes.

@@ -68,7 +68,8 @@ public struct TokenReading: Sendable {
         switch result {
         case .refreshed(let newer), .newer(let newer):
             // A provider whose tokens live shorter than asked for cannot do better than a new one.
-            if let before = snapshot, newer.generation > before.generation {
+            // An account that was paused meanwhile is not served.
+            if let before = snapshot, newer.generation > before.generation, newer.enabled {
                 source = .refresh
                 if let answer = validAnswer(newer, isStale: false, now: now) {
                     return .answer(answer, refreshBehind: false)
