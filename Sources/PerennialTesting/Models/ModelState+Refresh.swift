@@ -4,7 +4,7 @@ import RefreshCore
 extension ModelState {
     public mutating func begin(_ request: BeginRequest, now: WallTime) -> BeginReply {
         let id = request.account
-        guard let record = records[id], !record.isRemoved else { return .missing }
+        guard var record = records[id], !record.isRemoved else { return .missing }
         let account = record.snapshot
         // The caller has seen newer tokens: this store has lost writes.
         if let floor = request.floor, account.generation < floor { return .rolledBack(account) }
@@ -14,21 +14,24 @@ extension ModelState {
             return .blocked(account)
         }
         if record.hasForeignIntent { return .foreignIntent(account) }
+        setRightIntent(of: id, now: now)
+        record = records[id] ?? record
+        let isClockBack = Self.isAhead(record.snapshot.updatedAt, now)
         // The reply to this very attempt was lost: the same answer again, written again for the durability wait.
         if var intent = intent(of: record), intent.attempt == request.attempt {
             if planted == .dropTouchWrite { return .granted(RefreshClaim(record, intent, request.attempt)) }
             intent.at = now
             return grant(intent, request, now: now)
         }
-        if request.demand == .whenDue, let dueAt = account.dueAt, dueAt > now {
+        if request.demand == .whenDue, let dueAt = account.dueAt, dueAt > now, !isClockBack {
             reschedule(request, account, at: dueAt)
             return .fresh(account)
         }
-        if let pause = pauses[account.provider], pause.until > now {
+        if let pause = pauses[account.provider], pause.until > now, !Self.isAhead(pause.until - .seconds(3600), now) {
             reschedule(request, account, at: pause.until)
             return .cooling(account, until: pause.until, cause: pause.cause)
         }
-        if let next = account.nextAttemptAt, next > now, !request.ignoresBackoff {
+        if let next = account.nextAttemptAt, next > now, !request.ignoresBackoff, !isClockBack {
             reschedule(request, account, at: next)
             let cause = account.lastFault ?? RefreshFault(kind: .unsent, message: "an earlier refresh failed")
             return .cooling(account, until: next, cause: cause)
@@ -39,7 +42,9 @@ extension ModelState {
                 account, until: since + request.failoverHold,
                 reason: "the store has failed over and may have lost claims")
         }
-        if let lock = liveLock(id, now: now), lock.attempt != request.attempt {
+        if let lock = liveLock(id, now: now), lock.attempt != request.attempt,
+            !Self.isAhead(lock.until - request.lockTTL, now)
+        {
             return .held(account, remaining: lock.until - now)
         }
         if var intent = intent(of: record), planted != .dropIntentCheck {
@@ -57,6 +62,18 @@ extension ModelState {
             RefreshIntent(
                 attempt: request.attempt, generation: account.generation, origin: request.origin, state: .open,
                 at: now, firstAt: now, resends: 0), request, now: now)
+    }
+
+    /// Whether a time in the past was written by a clock that has been set back since.
+    private static func isAhead(_ time: WallTime, _ now: WallTime) -> Bool { time > now + .seconds(5) }
+
+    /// The clock has been set back since: the age of the intent counts from now on, and its grace as over.
+    private mutating func setRightIntent(of id: AccountID, now: WallTime) {
+        guard let record = records[id], var intent = intent(of: record), Self.isAhead(intent.at, now) else { return }
+        intent.at = now
+        intent.firstAt = WallTime(milliseconds: 0)
+        records[id]?.snapshot.intent = intent
+        writes += 1
     }
 
     private mutating func grant(_ intent: RefreshIntent, _ request: BeginRequest, now: WallTime) -> BeginReply {

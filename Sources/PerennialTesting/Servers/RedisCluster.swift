@@ -178,11 +178,20 @@ public actor RedisCluster {
         let from = primaries.first { $0.port == source?.port } ?? primaries.last { $0.port != target?.port }
         let to = primaries.first { $0.port == target?.port } ?? primaries.first { $0.port != from?.port }
         guard let from, let to else { throw Failure(description: "there are no two primaries") }
-        _ = try await RedisCLI.run(
-            [
-                "--cluster", "reshard", "127.0.0.1:\(to.port)", "--cluster-from", from.id, "--cluster-to", to.id,
-                "--cluster-slots", String(slots), "--cluster-yes",
-            ], password: options.password, timeout: timeout)
+        let command = [
+            "--cluster", "reshard", "127.0.0.1:\(to.port)", "--cluster-from", from.id, "--cluster-to", to.id,
+            "--cluster-slots", String(slots), "--cluster-yes",
+        ]
+        // Nodes that do not agree yet on who has which slot fail its check, before anything is moved.
+        for _ in 0..<20 {
+            do {
+                _ = try await RedisCLI.run(command, password: options.password, timeout: timeout)
+                return
+            } catch where "\(error)".contains("Cluster Check") && !"\(error)".contains("Moving slot") {
+                try await Task.sleep(for: .milliseconds(500))
+            }
+        }
+        _ = try await RedisCLI.run(command, password: options.password, timeout: timeout)
     }
 
     /// Opens the migration of a slot: from now on its owner answers ASK for keys it does not have.

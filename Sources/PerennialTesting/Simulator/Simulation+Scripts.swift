@@ -37,8 +37,10 @@ extension Simulation {
     }
 
     func begin(_ node: Int, _ request: BeginRequest) -> BeginReply {
-        let before = lock(request.account, on: node)
         let wall = serverWall
+        // One that lives longer than a lock can was set by a clock that has been set back since: its time is over.
+        let live = redis.nodes[node].state.liveLock(request.account, now: wall)
+        let before = live.flatMap { $0.until - wall <= request.lockTTL + .seconds(5) ? $0.attempt : nil }
         let reply = watch(request.account, on: node) { $0.begin(request, now: wall) }
         oracle.began(request.account, reply, attempt: request.attempt, lockBefore: before, now: now)
         return reply

@@ -53,7 +53,7 @@ struct AnswerInterpreter {
                 accessToken: accessToken, refreshToken: refreshToken, tokenType: tokenType(answer.tokenType),
                 expiresAt: TokenExpiry.of(
                     answer, accessToken: text, requestedAt: response.requestedAt, isReplay: response.isReplay,
-                    defaultLifetime: definition.defaultLifetime)))
+                    defaultLifetime: definition.defaultLifetime), requestedAt: response.requestedAt))
     }
 
     /// As it goes into an Authorization header; some providers write "bearer" and some resource servers take only "Bearer".

@@ -4,7 +4,7 @@
 --       ignore back-off (0|1), newest generation known or '', failover hold ms or 0
 -- Reply {word, now, detail, detail, snapshot, refresh token if granted}
 local id, provider, demand, seen, attempt, origin = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5], ARGV[6]
-local ttl, recovering, ignore_backoff = ARGV[7], ARGV[8], ARGV[9] == '1'
+local ttl, recovering, ignore_backoff = tonumber(ARGV[7]), ARGV[8], ARGV[9] == '1'
 local floor, failover_hold = tonumber(ARGV[10]), tonumber(ARGV[11])
 
 local account = load(KEYS[1])
@@ -32,9 +32,17 @@ end
 
 local intent = parse_intent(account)
 if intent == false then return reply('FOREIGN') end
+-- The clock has been set back since: the age of the intent counts from now on, and its grace as over.
+if intent and is_ahead(intent.at, now) then
+    intent.at, intent.first_at = now, 0
+    account[AT.intent] = format_intent(intent)
+    redis.call('HSET', KEYS[1], 'intent', account[AT.intent])
+end
+-- Then what was put off until a time on that clock is not put off either.
+local is_clock_back = is_ahead(tonumber(account[AT.updated_at]), now)
 
 local function grant(new_intent)
-    redis.call('SET', KEYS[2], attempt, 'PX', ttl)
+    redis.call('SET', KEYS[2], attempt, 'PX', int(ttl))
     account[AT.intent] = format_intent(new_intent)
     redis.call('HSET', KEYS[1], 'intent', account[AT.intent])
     return {
@@ -50,7 +58,7 @@ end
 
 if demand == 'due' then
     local due_at = tonumber(account[AT.due_at])
-    if due_at and due_at > now then
+    if due_at and due_at > now and not is_clock_back then
         reschedule(due_at)
         return reply('FRESH')
     end
@@ -59,13 +67,14 @@ end
 local pause = redis.call('HGET', KEYS[4], account[AT.provider])
 if pause then
     local until_ms, cause = string.match(pause, '^(%d+) (.*)$')
-    if until_ms and tonumber(until_ms) > now then
+    -- No pause is longer than an hour.
+    if until_ms and tonumber(until_ms) > now and not is_ahead(tonumber(until_ms) - 3600000, now) then
         reschedule(tonumber(until_ms))
         return reply('PAUSED', until_ms, cause)
     end
 end
 local next_attempt_at = tonumber(account[AT.next_attempt_at])
-if next_attempt_at and next_attempt_at > now and not ignore_backoff then
+if next_attempt_at and next_attempt_at > now and not ignore_backoff and not is_clock_back then
     reschedule(next_attempt_at)
     return reply('COOLING', int(next_attempt_at))
 end
@@ -81,7 +90,9 @@ end
 
 local holder = redis.call('GET', KEYS[2])
 if holder and holder ~= attempt then
-    return reply('HELD', tostring(redis.call('PTTL', KEYS[2])))
+    local left = redis.call('PTTL', KEYS[2])
+    -- One that lives longer than a lock can was set by a clock ahead; the intent says what is under way.
+    if not is_ahead(left - ttl, 0) then return reply('HELD', tostring(left)) end
 end
 if intent then
     if recovering == intent.attempt then

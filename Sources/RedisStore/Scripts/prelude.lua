@@ -18,6 +18,13 @@ local function int(number)
     return string.format('%.0f', number)
 end
 
+-- Whether a time in the past was written by a clock that has been set back since. Instances may be this far apart, in ms.
+local CLOCK_TOLERANCE = 5000
+
+local function is_ahead(at, now)
+    return at ~= nil and at > now + CLOCK_TOLERANCE
+end
+
 local function load(key)
     return redis.call('HMGET', key, unpack(FIELDS))
 end

@@ -77,6 +77,11 @@ public struct RefreshMachine: Sendable {
     private var lostReplies = 0
     private var recovering: AttemptID?
     private var hasReplayed = false
+    /// Since when the store has answered that another instance's intent waits for its one re-send.
+    private var lastChanceSince: MonotonicTime?
+    /// How long the origin of an intent has, from the moment on at which the store answers, to bring what its journal
+    /// holds. Whoever finds the store back tries at least every two seconds.
+    static let originHeadStart = Duration.seconds(3)
 
     /// - Parameters:
     ///   - attempt: unique over the fleet and for ever.
@@ -287,11 +292,13 @@ public struct RefreshMachine: Sendable {
     }
 
     private mutating func commitRequest(_ claim: RefreshClaim, _ grant: TokenGrant, now: Now) -> CommitRequest {
-        CommitRequest(
-            claim: claim, grant: grant, obtainedAt: min(now.wall, grant.expiresAt),
+        // Both times on one clock, even where that was set during the exchange: see ``AccountSnapshot/isValid(at:)``.
+        let obtainedAt = min(grant.requestedAt ?? now.wall, grant.expiresAt)
+        return CommitRequest(
+            claim: claim, grant: grant, obtainedAt: obtainedAt,
             // Not at once, however short the life: a provider that issues dead tokens is not asked without pause.
             dueAt: max(
-                policy.dueTime(expiresAt: grant.expiresAt, obtainedAt: now.wall, using: &generator),
+                policy.dueTime(expiresAt: grant.expiresAt, obtainedAt: obtainedAt, using: &generator),
                 now.wall + policy.backoffBase))
     }
 
@@ -383,10 +390,13 @@ public struct RefreshMachine: Sendable {
         case .reusable: return policy.backoffBase
         case .grace where resends == 0: return .milliseconds(1)
         case .grace, .singleUse:
-            let lead = policy.effectiveSkew(lifetime: snapshot.lifetime) + policy.exchangeDeadline
-            let remaining = snapshot.remaining(at: now.wall)
-            return max(remaining - lead, policy.backoffBase)
+            return max(snapshot.remaining(at: now.wall) - recoveryLead(snapshot), policy.backoffBase)
         }
+    }
+
+    /// How long before the access token ends a refresh token of single use is sent once more.
+    private func recoveryLead(_ snapshot: AccountSnapshot) -> Duration {
+        policy.effectiveSkew(lifetime: snapshot.lifetime) + policy.exchangeDeadline + Self.originHeadStart
     }
 
     private mutating func recover(
@@ -413,12 +423,19 @@ public struct RefreshMachine: Sendable {
         case .grace(let leeway) where sinceFirst + .seconds(1) < leeway:
             mayResend = intent.resends == 0
         case .grace, .singleUse:
-            let lead = policy.effectiveSkew(lifetime: snapshot.lifetime) + policy.exchangeDeadline
+            let lead = recoveryLead(snapshot)
             let lastChance = snapshot.remaining(at: now.wall) <= lead
             if intent.resends == 0, !lastChance {
                 return postpone(snapshot, intent, by: snapshot.remaining(at: now.wall) - lead, now: now)
             }
             mayResend = intent.resends == 0
+            if mayResend, intent.origin != origin {
+                // The store may have been away until a moment ago, for the origin too.
+                let since = lastChanceSince ?? now.monotonic
+                lastChanceSince = since
+                let left = Self.originHeadStart - (now.monotonic - since)
+                if left > .zero { return wait(snapshot, atMost: left, now: now) }
+            }
         }
         if mayResend {
             recovering = intent.attempt

@@ -5,8 +5,13 @@ public struct TokenGrant: Sendable, Hashable {
     public var refreshToken: Secret?
     public var tokenType: String
     public var expiresAt: WallTime
+    /// When it was asked for, on the clock that `expiresAt` was counted on; nil where that is not known.
+    public var requestedAt: WallTime?
 
-    public init(accessToken: Secret, refreshToken: Secret?, tokenType: String, expiresAt: WallTime) {
+    public init(
+        accessToken: Secret, refreshToken: Secret?, tokenType: String, expiresAt: WallTime, requestedAt: WallTime? = nil
+    ) {
+        self.requestedAt = requestedAt
         self.accessToken = accessToken
         self.refreshToken = refreshToken
         self.tokenType = tokenType

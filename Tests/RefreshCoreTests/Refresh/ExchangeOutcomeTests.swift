@@ -148,7 +148,7 @@ struct ExchangeOutcomeTests {
             #expect(settle.disposition == .unresolved)
             #expect(settle.fault.kind == .ambiguous)
             // Left alone until just before the access token ends.
-            #expect(settle.retryAfter == .seconds(1000 - 60 - 20))
+            #expect(settle.retryAfter == .seconds(1000 - 60 - 20 - 3))
             let result = bench.handle(.settled(.settled(bench.snapshot()))).result
             #expect(result?.failure?.code == .outcomeUnknown)
         }
@@ -158,7 +158,7 @@ struct ExchangeOutcomeTests {
     func ambiguousDelay() throws {
         let cases: [(RotationBehaviour, Bool, Duration)] = [
             (.reusable, false, .seconds(1)), (.grace(.seconds(30)), false, .milliseconds(1)),
-            (.grace(.seconds(30)), true, .seconds(920)), (.singleUse, false, .seconds(920)),
+            (.grace(.seconds(30)), true, .seconds(917)), (.singleUse, false, .seconds(917)),
         ]
         for (rotation, isRecovery, delay) in cases {
             var bench = try MachineBench(.test(rotation))

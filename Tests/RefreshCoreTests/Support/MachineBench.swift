@@ -78,6 +78,19 @@ struct MachineBench {
         _ = machine.start()
         return began(.pending(snapshot(remaining: remaining, intent: intent), intent, age: age))
     }
+
+    /// As ``pending(_:remaining:age:)``, and says so again for as long as the origin has its head start.
+    mutating func pendingForLong(_ intent: RefreshIntent, remaining: Duration = .seconds(-1), age: Duration)
+        -> RefreshMachine.Step
+    {
+        var step = pending(intent, remaining: remaining, age: age)
+        for _ in 0..<3 where step.wait != nil {
+            pass(.seconds(1))
+            _ = handle(.woken)
+            step = began(.pending(snapshot(remaining: remaining, intent: intent), intent, age: age))
+        }
+        return step
+    }
 }
 
 extension RefreshMachine.Step {
