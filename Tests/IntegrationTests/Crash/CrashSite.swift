@@ -27,6 +27,8 @@ struct CrashSite: Sendable {
         var turnsRedis = false
         var redisPassword: String?
         var redisDirectives = ["appendonly yes", "appendfsync always"]
+        /// As the configuration says it.
+        var durability = "none"
     }
 
     /// The times in the configuration of the instances.
@@ -86,7 +88,7 @@ struct CrashSite: Sendable {
             let providerWire = try await FaultProxy.start(to: .port(mock.port))
             let login = setup.redisPassword.map { ":\($0)@" } ?? ""
             let yaml = """
-                redis: { url: "redis://\(login)127.0.0.1:\(redisWire.port)", command_timeout: 1s }
+                redis: { url: "redis://\(login)127.0.0.1:\(redisWire.port)", command_timeout: 1s, durability: "\(setup.durability)", durability_timeout: 300ms }
                 sealing: { key_file: "\(key)" }
                 refresh: { proactive: \(setup.isProactive) }
                 lease: { ttl: 2s }
@@ -206,6 +208,23 @@ struct CrashSite: Sendable {
         guard let token else { return false }
         let request = CurlRequest(url: mock.resourceURL, headers: [("Authorization", "Bearer \(token)")])
         return (try? await workshop.http.execute(request))?.status == 200
+    }
+
+    // MARK: a server that takes over
+
+    /// Everything that Redis has on its disk now.
+    func copyOfRedis() throws -> String {
+        let copy = workshop.path("redis-copy")
+        try ChildProcess.run("cp", ["-r", "\(redis.directory)/appendonlydir", copy])
+        return copy
+    }
+
+    /// Another server takes over at the same address, with what it had got of the data.
+    func failOver(to copy: String) async throws {
+        await redis.kill()
+        try ChildProcess.run("rm", ["-r", "\(redis.directory)/appendonlydir"])
+        try ChildProcess.run("cp", ["-r", copy, "\(redis.directory)/appendonlydir"])
+        try await redis.restart()
     }
 
     // MARK: moments
