@@ -187,7 +187,7 @@ public actor RedisCluster {
             do {
                 _ = try await RedisCLI.run(command, password: options.password, timeout: timeout)
                 return
-            } catch where "\(error)".contains("Cluster Check") && !"\(error)".contains("Moving slot") {
+            } catch  where "\(error)".contains("Cluster Check") && !"\(error)".contains("Moving slot") {
                 try await Task.sleep(for: .milliseconds(500))
             }
         }
