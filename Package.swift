@@ -103,10 +103,12 @@ let package = Package(
             ], swiftSettings: settings),
 
         // For tests and benchmarks.
+        // The models and the simulator on the domain alone, so that they build in a minute.
         .target(
-            name: "PerennialTesting",
-            dependencies: ["CurlClient", "MockProvider", "RefreshCore", logging, nioConcurrency, nioCore, nioPosix],
-            swiftSettings: settings),
+            name: "PerennialTesting", dependencies: ["RefreshCore", logging, nioConcurrency], swiftSettings: settings),
+        .target(
+            name: "PerennialServers",
+            dependencies: ["CurlClient", "MockProvider", nioConcurrency, nioCore, nioPosix], swiftSettings: settings),
         .executableTarget(
             name: "PerennialSimulator", dependencies: ["PerennialTesting", argumentParser], path: "Tests/Simulator",
             swiftSettings: settings),
@@ -116,7 +118,7 @@ let package = Package(
         .testTarget(
             name: "RedisClientTests",
             dependencies: [
-                "RedisClient", "RefreshCore", "PerennialTesting", lifecycle, logging, nioConcurrency, nioCore, nioPosix,
+                "RedisClient", "RefreshCore", "PerennialServers", lifecycle, logging, nioConcurrency, nioCore, nioPosix,
             ], swiftSettings: settings),
         .testTarget(name: "SealingTests", dependencies: ["RefreshCore", "Sealing"], swiftSettings: settings),
         .testTarget(
@@ -125,21 +127,22 @@ let package = Package(
         .testTarget(
             name: "RedisStoreTests",
             dependencies: [
-                "PerennialTesting", "RedisClient", "RedisStore", "RefreshCore", "Sealing", logging, nioConcurrency,
+                "PerennialServers", "PerennialTesting", "RedisClient", "RedisStore", "RefreshCore", "Sealing", logging,
+                nioConcurrency,
             ], swiftSettings: settings),
         .executableTarget(
             name: "PerennialBench",
             dependencies: [
-                "CurlClient", "MockProvider", "PerennialTesting", "RedisClient", "RedisStore", "RefreshCore", "Sealing",
+                "CurlClient", "MockProvider", "PerennialServers", "RedisClient", "RedisStore", "RefreshCore", "Sealing",
                 argumentParser, logging, nioConcurrency, nioCore, nioPosix,
             ], path: "Benchmarks/PerennialBench", swiftSettings: settings),
         .testTarget(
-            name: "PerennialBenchTests", dependencies: ["PerennialBench", "PerennialTesting", nioConcurrency, nioCore],
+            name: "PerennialBenchTests", dependencies: ["PerennialBench", "PerennialServers", nioConcurrency, nioCore],
             swiftSettings: settings),
         .executableTarget(
             name: "PerennialChaos",
             dependencies: [
-                "ConfigurationFile", "CurlClient", "Journal", "MockProvider", "PerennialTesting", "RedisStore",
+                "ConfigurationFile", "CurlClient", "Journal", "MockProvider", "PerennialServers", "RedisStore",
                 "RefreshCore", "Sealing", argumentParser, logging, nioConcurrency, nioCore,
             ], path: "Tests/Chaos", swiftSettings: settings),
         .testTarget(
@@ -151,7 +154,7 @@ let package = Package(
         .testTarget(
             name: "IntegrationTests",
             dependencies: [
-                "CurlClient", "Journal", "MockProvider", "Perennial", "PerennialConfiguration", "PerennialTesting",
+                "CurlClient", "Journal", "MockProvider", "Perennial", "PerennialConfiguration", "PerennialServers",
                 "Providers", "RedisClient", "RedisStore", "RefreshCore", "Sealing", lifecycle, logging,
             ], swiftSettings: settings),
         .testTarget(name: "CurlClientTests", dependencies: ["CurlClient", nioConcurrency], swiftSettings: settings),

@@ -1,7 +1,7 @@
 import ArgumentParser
 import FoundationEssentials
 import Glibc
-import PerennialTesting
+import PerennialServers
 
 /// Measures Perennial against yardsticks taken in the same run and counts what it does: `PerennialBench all`.
 @main

@@ -23,22 +23,24 @@ extension RedisLink {
     /// A confirmation that fails to come is no error: the script has been carried out.
     func evaluateDurably(
         _ script: RedisScript, keys: [String], arguments: [any RedisArgument], writes: @Sendable ([RESPValue]) -> Bool
-    ) async throws(StoreError) -> (reply: [RESPValue], confirmation: Confirmation) {
+    ) async throws(StoreError) -> (reply: ScriptReply, confirmation: Confirmation) {
         guard let wait = durability.waitCommand(timeout: durabilityTimeout) else {
             return (try await evaluate(script, keys: keys, arguments: arguments), .given)
         }
         try gate.check()
         do {
             return try await client.withConnection(key: keys.first) { connection in
-                let reply = try await connection.evaluate(script, keys: keys, arguments: arguments)
-                guard let fields = reply.array else { throw StoreError.malformed(script.name) }
-                guard writes(fields) else { return (fields, .given) }
+                let sentAt = clock.monotonic()
+                let answer = try await connection.evaluate(script, keys: keys, arguments: arguments)
+                guard let fields = answer.array else { throw StoreError.malformed(script.name) }
+                let reply = ScriptReply(fields: fields, sentAt: sentAt)
+                guard writes(fields) else { return (reply, .given) }
                 do throws(RedisError) {
                     // Beyond the time that Redis itself is given: for the way there and back.
                     let answer = try await connection.send(wait, timeout: durabilityTimeout + .seconds(1))
-                    return (fields, durability.confirmation(answer, timeout: durabilityTimeout))
+                    return (reply, durability.confirmation(answer, timeout: durabilityTimeout))
                 } catch {
-                    return (fields, .missing(reason: durability.obstacle(error)))
+                    return (reply, .missing(reason: durability.obstacle(error)))
                 }
             }
         } catch let error as StoreError {

@@ -67,12 +67,13 @@ public struct RedisLink: Sendable {
 
     func evaluate(
         _ script: RedisScript, keys: [String], arguments: [any RedisArgument]
-    ) async throws(StoreError) -> [RESPValue] {
+    ) async throws(StoreError) -> ScriptReply {
         try gate.check()
+        let sentAt = clock.monotonic()
         do {
             let reply = try await client.evaluate(script, keys: keys, arguments: arguments)
             guard let fields = reply.array else { throw StoreError.malformed(script.name) }
-            return fields
+            return ScriptReply(fields: fields, sentAt: sentAt)
         } catch let error as StoreError {
             throw error
         } catch let error as RedisError {
@@ -108,11 +109,11 @@ public struct RedisLink: Sendable {
         return replies
     }
 
-    /// Takes over the server's time from a reply that carries it.
-    func align(_ now: RESPValue?) -> WallTime? {
-        guard let milliseconds = now?.int else { return nil }
+    /// Takes over the server's time from the field of a reply that carries it; nil where it carries none.
+    func align(_ reply: ScriptReply, at index: Int) -> WallTime? {
+        guard reply.fields.indices.contains(index), let milliseconds = reply[index].int else { return nil }
         let time = WallTime(milliseconds: milliseconds)
-        clock.align(to: time)
+        clock.align(to: time, sentAt: reply.sentAt)
         return time
     }
 }

@@ -2,7 +2,7 @@ import ArgumentParser
 import ConfigurationFile
 import FoundationEssentials
 import Glibc
-import PerennialTesting
+import PerennialServers
 
 /// Real processes, real Redis, real faults, and a verdict from the provider's ledger: `PerennialChaos --duration 2m`.
 @main

@@ -2,7 +2,7 @@ import Logging
 import MockProvider
 import Perennial
 import PerennialConfiguration
-import PerennialTesting
+import PerennialServers
 import RedisStore
 import RefreshCore
 import ServiceLifecycle

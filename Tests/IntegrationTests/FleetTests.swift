@@ -1,6 +1,6 @@
 import MockProvider
 import Perennial
-import PerennialTesting
+import PerennialServers
 import RedisClient
 import RedisStore
 import RefreshCore

@@ -2,7 +2,7 @@ import Journal
 import Logging
 import MockProvider
 import Perennial
-import PerennialTesting
+import PerennialServers
 import Providers
 import RedisStore
 import RefreshCore

@@ -1,5 +1,5 @@
 import NIOPosix
-import PerennialTesting
+import PerennialServers
 import ServiceLifecycle
 import Testing
 

@@ -1,5 +1,5 @@
 import Logging
-import PerennialTesting
+import PerennialServers
 import RedisClient
 
 let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }

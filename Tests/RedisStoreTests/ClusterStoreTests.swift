@@ -1,5 +1,5 @@
 import NIOConcurrencyHelpers
-import PerennialTesting
+import PerennialServers
 import RedisClient
 import RedisStore
 import RefreshCore

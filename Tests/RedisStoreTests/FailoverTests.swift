@@ -1,4 +1,4 @@
-import PerennialTesting
+import PerennialServers
 import RedisClient
 import RedisStore
 import RefreshCore

@@ -1,5 +1,5 @@
 import Logging
-import PerennialTesting
+import PerennialServers
 import RedisClient
 import RedisStore
 import RefreshCore

@@ -1,4 +1,4 @@
-import PerennialTesting
+import PerennialServers
 
 /// wrk, the load generator that takes both sides of a ratio.
 struct Wrk: Sendable {

@@ -1,5 +1,5 @@
 import MockProvider
-import PerennialTesting
+import PerennialServers
 import RedisClient
 
 /// Three instances, a Redis and a provider, for the suites that look at several instances at once.

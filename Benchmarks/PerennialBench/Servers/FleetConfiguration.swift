@@ -1,4 +1,4 @@
-import PerennialTesting
+import PerennialServers
 import Sealing
 
 /// The perennial.yaml of a measurement.

@@ -1,5 +1,5 @@
 import CurlClient
-import PerennialTesting
+import PerennialServers
 
 /// nginx answering one path with fixed bytes: the yardstick of a warm read.
 struct NginxServer: Sendable {

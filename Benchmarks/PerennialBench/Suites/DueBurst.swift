@@ -1,6 +1,6 @@
 import ArgumentParser
 import MockProvider
-import PerennialTesting
+import PerennialServers
 import RedisClient
 import RedisStore
 

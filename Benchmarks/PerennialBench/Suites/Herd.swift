@@ -1,7 +1,7 @@
 import ArgumentParser
 import MockProvider
 import NIOCore
-import PerennialTesting
+import PerennialServers
 import RedisClient
 import RedisStore
 

@@ -1,6 +1,6 @@
 import ArgumentParser
 import FoundationEssentials
-import PerennialTesting
+import PerennialServers
 import MockProvider
 import NIOCore
 

@@ -1,7 +1,7 @@
 import ArgumentParser
 import CurlClient
 import FoundationEssentials
-import PerennialTesting
+import PerennialServers
 
 /// Reading a fresh token over HTTP, against nginx returning the same bytes.
 struct WarmReadsCommand: AsyncParsableCommand {

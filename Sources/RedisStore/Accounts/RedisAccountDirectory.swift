@@ -40,7 +40,7 @@ public struct RedisAccountDirectory: AccountDirectory {
                     account.credentials.expiresAt.map { String($0.milliseconds) } ?? "", account.dueAt.milliseconds,
                     keys.changes,
                 ])
-            guard reply.count >= 3, let word = reply[0].string, link.align(reply[1]) != nil else {
+            guard reply.count >= 3, let word = reply[0].string, link.align(reply, at: 1) != nil else {
                 throw .malformed("PUT")
             }
             let generation = reply[2].int.map { Generation($0) }
@@ -114,12 +114,12 @@ public struct RedisAccountDirectory: AccountDirectory {
     /// Runs a script that needs the account's provider for the name of a key; again if it changed meanwhile.
     private func change(
         _ account: AccountID,
-        _ script: (AccountSnapshot, Int) async throws(StoreError) -> [RESPValue]
+        _ script: (AccountSnapshot, Int) async throws(StoreError) -> ScriptReply
     ) async throws(StoreError) -> EditReply {
         for _ in 0..<Self.tries {
             guard let snapshot = try await store.read(account) else { return .missing }
             let reply = try await script(snapshot, keys.partitionNumber(account))
-            guard reply.count >= 3, let word = reply[0].string, link.align(reply[1]) != nil else {
+            guard reply.count >= 3, let word = reply[0].string, link.align(reply, at: 1) != nil else {
                 throw .malformed("a change of account \(account)")
             }
             switch word {

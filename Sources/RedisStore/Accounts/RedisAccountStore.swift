@@ -33,7 +33,7 @@ public struct RedisAccountStore: AccountStore {
                 request.ignoresBackoff ? 1 : 0, request.floor.map { String($0.rawValue) } ?? "",
                 link.watchesFailover ? request.failoverHold.wholeMilliseconds : 0,
             ], writes: { $0.first?.string == "GRANTED" })
-        guard reply.count >= 5, let word = reply[0].string, let now = link.align(reply[1]) else {
+        guard reply.count >= 5, let word = reply[0].string, let now = link.align(reply, at: 1) else {
             throw .malformed("BEGIN")
         }
         if word == "MISSING" { return .missing }
@@ -116,7 +116,7 @@ public struct RedisAccountStore: AccountStore {
                 request.dueAt.milliseconds, origin.rawValue, request.isRecovery ? 1 : 0, keys.changes,
                 request.occasion.rawValue,
             ], writes: { ["COMMITTED", "ALREADY"].contains($0.first?.string) })
-        guard reply.count >= 3, let word = reply[0].string, link.align(reply[1]) != nil else {
+        guard reply.count >= 3, let word = reply[0].string, link.align(reply, at: 1) != nil else {
             throw .malformed("COMMIT")
         }
         switch word {
@@ -164,7 +164,7 @@ public struct RedisAccountStore: AccountStore {
                 request.retryAfter.wholeMilliseconds, request.pauseProvider.map { String($0.wholeMilliseconds) } ?? "",
                 keys.changes, origin.rawValue,
             ])
-        guard reply.count >= 3, let word = reply[0].string, let now = link.align(reply[1]) else {
+        guard reply.count >= 3, let word = reply[0].string, let now = link.align(reply, at: 1) else {
             throw .malformed("SETTLE")
         }
         await link.spreadPause(of: request, from: partition, now: now)

@@ -17,7 +17,7 @@ public struct FailoverWatch: Sendable {
         let ages = try await link.onEach(0..<link.keys.partitions) { partition throws(StoreError) -> Duration? in
             let reply = try await link.evaluate(
                 ScriptLibrary.watchServer, keys: [link.keys.pauses(partition)], arguments: [])
-            guard reply.count >= 2, let now = link.align(reply[0]), let since = reply[1].int else {
+            guard reply.count >= 2, let now = link.align(reply, at: 0), let since = reply[1].int else {
                 throw .malformed("WATCH SERVER")
             }
             return since > 0 ? now - WallTime(milliseconds: since) : nil

@@ -65,7 +65,7 @@ public struct RedisOrphanStore: OrphanStore {
                 return .otherProvider(account: snapshot.provider, orphan: provider)
             }
             let reply = try await restore(record, over: snapshot, force: force)
-            guard reply.count >= 3, let word = reply[0].string, link.align(reply[1]) != nil else {
+            guard reply.count >= 3, let word = reply[0].string, link.align(reply, at: 1) != nil else {
                 throw .malformed("RESTORE")
             }
             switch word {
@@ -86,7 +86,7 @@ public struct RedisOrphanStore: OrphanStore {
 
     private func restore(
         _ record: OrphanRecord, over snapshot: AccountSnapshot, force: Bool
-    ) async throws(StoreError) -> [RESPValue] {
+    ) async throws(StoreError) -> ScriptReply {
         let id = snapshot.id
         let contents = try record.open(account: id, ring: link.ring)
         let next = snapshot.generation.next
@@ -178,7 +178,7 @@ public struct RedisOrphanStore: OrphanStore {
                     account.rawValue, snapshot?.provider.rawValue ?? "", attempt.rawValue, origin.rawValue,
                     keys.changes,
                 ])
-            guard reply.count >= 3, let word = reply[0].string, link.align(reply[1]) != nil else {
+            guard reply.count >= 3, let word = reply[0].string, link.align(reply, at: 1) != nil else {
                 throw .malformed("DROP")
             }
             switch word {

@@ -34,7 +34,7 @@ public struct RedisScheduleStore: ScheduleStore {
         let reply = try await link.evaluate(
             ScriptLibrary.takeDue,
             keys: [keys.pauses(partition)] + providers.map { keys.due(partition, $0) }, arguments: arguments)
-        guard reply.count >= 3, link.align(reply[0]) != nil, let wait = reply[1].int, let taken = reply[2].array,
+        guard reply.count >= 3, link.align(reply, at: 0) != nil, let wait = reply[1].int, let taken = reply[2].array,
             taken.count.isMultiple(of: 2)
         else { throw .malformed("TAKE DUE") }
         for index in stride(from: 0, to: taken.count, by: 2) {

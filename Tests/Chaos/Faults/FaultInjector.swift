@@ -1,4 +1,4 @@
-import PerennialTesting
+import PerennialServers
 import RedisStore
 import RefreshCore
 

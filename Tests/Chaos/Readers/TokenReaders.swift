@@ -1,4 +1,4 @@
-import PerennialTesting
+import PerennialServers
 import CurlClient
 import FoundationEssentials
 import RefreshCore

@@ -1,6 +1,6 @@
 import CurlClient
 import MockProvider
-import PerennialTesting
+import PerennialServers
 
 /// One run from the first process to the verdict.
 struct ChaosRun: Sendable {

@@ -1,5 +1,5 @@
 import Glibc
-import PerennialTesting
+import PerennialServers
 
 /// One `perennial serve` that is killed, stopped and started again, always with the same state directory and address.
 actor ChaosInstance {

@@ -1,5 +1,5 @@
 import MockProvider
-import PerennialTesting
+import PerennialServers
 
 /// An identity provider with a rotation of its own, and a wire of its own to it for each instance.
 struct ChaosProvider: Sendable {

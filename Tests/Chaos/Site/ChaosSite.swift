@@ -1,6 +1,6 @@
 import CurlClient
 import FoundationEssentials
-import PerennialTesting
+import PerennialServers
 import Sealing
 
 /// Everything that runs during a run, under the names by which it is hit.

@@ -1,4 +1,4 @@
-import PerennialTesting
+import PerennialServers
 import RefreshCore
 
 /// A Cluster of three primaries with a replica each.

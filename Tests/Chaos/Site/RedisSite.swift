@@ -1,4 +1,4 @@
-import PerennialTesting
+import PerennialServers
 import RefreshCore
 
 /// The Redis of a run, in one of its topologies, and the harm that can be done to its servers.

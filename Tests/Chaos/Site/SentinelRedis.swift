@@ -1,4 +1,4 @@
-import PerennialTesting
+import PerennialServers
 import RefreshCore
 
 /// A primary, its replica and three Sentinels.

@@ -1,6 +1,6 @@
 import FoundationEssentials
 import Glibc
-import PerennialTesting
+import PerennialServers
 import RefreshCore
 
 /// One redis-server, and a wire of its own to it for each instance.

@@ -1,7 +1,7 @@
 import MockProvider
 import NIOConcurrencyHelpers
 import NIOCore
-import PerennialTesting
+import PerennialServers
 
 /// One refresh token on its way from an instance to the provider. Times in milliseconds since 1970.
 struct WireExchange: Sendable {

@@ -1,6 +1,6 @@
 import CurlClient
 import FoundationEssentials
-import PerennialTesting
+import PerennialServers
 
 /// What an instance says of all accounts.
 struct FleetState: Sendable {

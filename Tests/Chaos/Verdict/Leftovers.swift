@@ -1,6 +1,6 @@
 import Journal
 import Logging
-import PerennialTesting
+import PerennialServers
 import RedisStore
 import RefreshCore
 import Sealing

@@ -1,5 +1,5 @@
 import FoundationEssentials
-import PerennialTesting
+import PerennialServers
 
 /// What the instances have said of themselves.
 struct LogScan: Sendable {

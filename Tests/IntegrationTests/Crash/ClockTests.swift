@@ -1,5 +1,5 @@
 import MockProvider
-import PerennialTesting
+import PerennialServers
 import Testing
 
 /// Wall clocks that are an hour off.

@@ -1,4 +1,4 @@
-import PerennialTesting
+import PerennialServers
 
 #if canImport(Glibc)
     import Glibc

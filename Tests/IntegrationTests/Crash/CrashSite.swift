@@ -1,6 +1,6 @@
 import CurlClient
 import MockProvider
-import PerennialTesting
+import PerennialServers
 import RedisStore
 import RefreshCore
 import Sealing

@@ -1,5 +1,5 @@
 import MockProvider
-import PerennialTesting
+import PerennialServers
 import Testing
 
 /// The disk of the journal is full.

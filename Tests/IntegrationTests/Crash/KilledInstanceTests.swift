@@ -1,5 +1,5 @@
 import MockProvider
-import PerennialTesting
+import PerennialServers
 import Testing
 
 /// SIGKILL between any two steps of a refresh.

@@ -1,4 +1,4 @@
-import PerennialTesting
+import PerennialServers
 import Testing
 
 /// A holder that stands still for longer than its lock lives, and callers who go away.

@@ -1,5 +1,5 @@
 import MockProvider
-import PerennialTesting
+import PerennialServers
 import Testing
 
 /// Redis goes away before and during a refresh, or does not take what it is told.
