@@ -8,6 +8,7 @@ enum ScriptLibrary {
     static let restoreOrphan = account("restore_orphan", PackageResources.restore_orphan_lua)
     static let dropOrphan = account("drop_orphan", PackageResources.drop_orphan_lua)
     static let settle = account("settle", PackageResources.settle_lua)
+    static let pause = account("pause", PackageResources.pause_lua)
     static let put = account("put", PackageResources.put_lua)
     static let edit = account("edit", PackageResources.edit_lua)
     static let remove = account("remove", PackageResources.remove_lua)

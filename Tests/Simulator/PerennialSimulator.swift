@@ -1,4 +1,5 @@
 import ArgumentParser
+import Glibc
 import PerennialTesting
 
 /// Runs the deterministic simulator: seeded runs of whole fleets, each checked after every event.
@@ -49,7 +50,10 @@ struct PerennialSimulator: AsyncParsableCommand {
     }
 
     private func runMany() async throws {
-        let report = await SimulationFleet(runs: runs, firstSeed: 1, threads: threads, mutation: mutation).run()
+        let report = await SimulationFleet(runs: runs, firstSeed: 1, threads: threads, mutation: mutation) { [runs] in
+            var errors = StandardError()
+            print("\($0.runs) of \(runs) runs, \(Int($0.rate)) runs/s", to: &errors)
+        }.run()
         print(json ? report.json : report.text)
         guard let failure = report.failures.first else { return }
         try show(failure.seed)
@@ -94,3 +98,11 @@ struct PerennialSimulator: AsyncParsableCommand {
 }
 
 extension PlantedMutation: ExpressibleByArgument {}
+
+/// Progress goes to standard error: standard output is the report.
+private struct StandardError: TextOutputStream {
+    func write(_ string: String) {
+        let bytes = Array(string.utf8)
+        _ = bytes.withUnsafeBytes { Glibc.write(2, $0.baseAddress, $0.count) }
+    }
+}

@@ -139,12 +139,20 @@ extension ModelState {
         writes += 1
     }
 
+    /// `pause_provider` of prelude.lua: of two pauses the longer one stands, unless a clock that was set back made it.
+    private mutating func pause(_ provider: ProviderName, for pause: Duration, cause: RefreshFault, now: WallTime) {
+        if let standing = pauses[provider], standing.until > now + pause, standing.until <= now + .seconds(3600) {
+            return
+        }
+        pauses[provider] = Pause(until: now + pause, cause: cause)
+        writes += 1
+    }
+
     public mutating func settle(_ request: SettleRequest, now: WallTime) -> SettleReply {
         let id = request.account
         freeLock(id, attempt: request.attempt, now: now)
         if let pause = request.pauseProvider {
-            pauses[request.provider] = Pause(until: now + pause, cause: request.fault)
-            writes += 1
+            self.pause(request.provider, for: pause, cause: request.fault, now: now)
         }
         guard var record = records[id], !record.isRemoved else { return .missing }
         let forgetsToLookAgain = planted == .forgetReread && request.disposition == .refused

@@ -41,6 +41,8 @@ public enum FaultKind: String, Sendable, Hashable, CaseIterable {
     case revokedByUser = "revoked by user"
     // People.
     case reauthorization = "re-authorisation"
+    /// The user logs in anew while a refresh is under way, and the provider ends the old session at once.
+    case loginDuringRefresh = "log-in during a refresh"
     case removal
     case accountPaused = "account paused"
     case edit = "metadata edit"

@@ -124,6 +124,13 @@ extension Simulation {
             hooks.sent = nil
             hook(self, process)
         }
+        if hit(.loginDuringRefresh, odds: plan.odds * 2) {
+            // The old token is refused while the account goes on with the new one: that refusal must not count (I4).
+            // Should the log-in get lost on its way to the store, the account is dead for a good reason.
+            oracle.excuse(account, "the user has logged in anew")
+            provider.revoke(account)
+            reauthorize(account, through: random.pick(processes))
+        }
         if hit(.providerRequestLost) {
             oracle.excuse(account, "a request to the provider was lost")
             return done(nil, 0, 0)
@@ -148,7 +155,7 @@ extension Simulation {
     private func mood(for account: AccountID) -> ProviderMood {
         if provider.isOverRate(at: now) {
             throttled += 1
-            let seconds = random.pick(1...5)
+            let seconds = random.pick(1...3)
             // Known to all by the time that the answer and its settlement have travelled; requests that were under way
             // by then are over.
             if now + .seconds(seconds) > pausedUntil {

@@ -177,12 +177,12 @@ public final class Simulation {
 
     private func begin() {
         for account in accounts {
-            let end = plan.startsDue ? Duration.seconds(300) : plan.lifetime
+            let end = plan.startsDueUntil ?? plan.lifetime
             let credentials = Credentials(
                 refreshToken: Secret(provider.login(account)),
                 accessToken: Secret(provider.issueAccess(until: TrueTime(end))), expiresAt: serverWall + end)
             let due =
-                plan.startsDue
+                plan.startsDueUntil != nil
                 ? serverWall
                 : policy.dueTime(
                     expiresAt: serverWall + plan.lifetime, obtainedAt: serverWall, using: &random)

@@ -16,8 +16,15 @@ public struct SimulationFleet: Sendable {
     public var firstSeed: UInt64
     public var threads: Int
     public var mutation: PlantedMutation?
+    /// Told of what has been done so far, after every ``progressStep`` runs.
+    public var onProgress: (@Sendable (SimulationReport) -> Void)?
+    public static let progressStep = 1000
 
-    public init(runs: Int, firstSeed: UInt64 = 1, threads: Int = 1, mutation: PlantedMutation? = nil) {
+    public init(
+        runs: Int, firstSeed: UInt64 = 1, threads: Int = 1, mutation: PlantedMutation? = nil,
+        onProgress: (@Sendable (SimulationReport) -> Void)? = nil
+    ) {
+        self.onProgress = onProgress
         self.runs = runs
         self.firstSeed = firstSeed
         self.threads = threads
@@ -34,17 +41,16 @@ public struct SimulationFleet: Sendable {
         let progress = NIOLockedValueBox(Progress())
         let began = ContinuousClock.now
         await withTaskGroup { group in
-            for _ in 0..<threads { group.addTask { work(progress) } }
+            for _ in 0..<threads { group.addTask { work(progress, since: began) } }
         }
         var report = progress.withLockedValue { $0.report }
         report.failures.sort { $0.seed < $1.seed }
-        let elapsed = ContinuousClock.now - began
-        report.seconds = Double(elapsed.components.seconds) + Double(elapsed.components.attoseconds) / 1e18
+        report.seconds = (ContinuousClock.now - began) / .seconds(1)
         report.mutation = mutation
         return report
     }
 
-    private func work(_ progress: NIOLockedValueBox<Progress>) {
+    private func work(_ progress: NIOLockedValueBox<Progress>, since began: ContinuousClock.Instant) {
         while true {
             // Blocks of seeds are handed out in order; once one has failed no new ones are begun.
             let seed: UInt64? = progress.withLockedValue { progress in
@@ -56,7 +62,14 @@ public struct SimulationFleet: Sendable {
             var plan = SimulationPlan(seed: seed)
             plan.mutation = mutation
             let outcome = Simulation(plan: plan).run()
-            progress.withLockedValue { $0.report.add(outcome) }
+            let report = progress.withLockedValue { progress in
+                progress.report.add(outcome)
+                return progress.report
+            }
+            guard let onProgress, report.runs.isMultiple(of: Self.progressStep), report.runs < runs else { continue }
+            var interim = report
+            interim.seconds = (ContinuousClock.now - began) / .seconds(1)
+            onProgress(interim)
         }
     }
 }

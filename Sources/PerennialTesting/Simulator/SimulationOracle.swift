@@ -104,9 +104,12 @@ struct SimulationOracle {
         for account in accounts {
             for index in spends[account]?.indices ?? 0..<0
             where process == nil || spends[account]![index].process == process {
-                if spends[account]![index].generation >= newest[account] ?? Generation(0) {
-                    spends[account]![index].trouble = reason
-                }
+                let spend = spends[account]![index]
+                // An answer that waits for a confirmation is not safe although its generation has been seen.
+                let isOpen =
+                    spend.generation >= newest[account] ?? Generation(0)
+                    || owed.contains { $0.entry.attempt == spend.attempt }
+                if isOpen { spends[account]![index].trouble = reason }
             }
         }
     }

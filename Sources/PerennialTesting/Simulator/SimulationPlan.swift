@@ -48,7 +48,7 @@ public struct SimulationPlan: Sendable {
             faults.formUnion(Self.lossy)
             faults.formUnion([.replyLost, .connectionCut])
             // What people write is not waited for, and a failover may take it back.
-            faults.subtract([.reauthorization, .removal, .accountPaused, .edit])
+            faults.subtract([.reauthorization, .loginDuringRefresh, .removal, .accountPaused, .edit])
         }
         // A clock that went from an hour ahead to an hour behind puts things off by two.
         calm = .seconds(faults.contains(.redisClockJump) ? 11_000 : 1200) + lifetime * 2
@@ -65,8 +65,9 @@ public struct SimulationPlan: Sendable {
     }
 
     public var maxConcurrentExchanges = 16
-    /// How many accounts are due at the beginning, for the scenario in which all are.
-    public var startsDue = false
+    /// Every account is due at the beginning, and its access token ends after this long; nil for accounts that have
+    /// just been refreshed.
+    public var startsDueUntil: Duration?
     /// Requests the provider takes each second before it throttles; zero for no limit.
     public var providerRate = 0
 

@@ -13,16 +13,16 @@ extension DirectedScenario {
         plan.instances = 3
         plan.lifetime = .seconds(7200)
         plan.maxConcurrentExchanges = 64
-        plan.startsDue = true
+        plan.startsDueUntil = end
         plan.providerRate = 180
         plan.chaos = .seconds(3000)
         plan.calm = .seconds(60)
         plan.callerPause = .seconds(5)
         let simulation = Simulation(plan: plan, keepsTrace: keepsTrace)
         simulation.script = SimulationScript(
-            arrange: { _ in },
+            arrange: { world in world.at(TrueTime(end)) { savesAll(world) } },
             verify: { world in
-                livesOnOnce(world)
+                spreads(world)
                 if world.throttledEarly > 0 {
                     world.oracle.fail(.liveness, "\(world.throttledEarly) requests during a Retry-After")
                 }
@@ -35,7 +35,11 @@ extension DirectedScenario {
                 + "\(simulation.throttled) throttled", trace: outcome.trace)
     }
 
-    @Sendable private static func livesOnOnce(_ world: Simulation) {
+    /// What the provider lets through in this time, its pauses included, is more than there are accounts.
+    private static let end = Duration.seconds(2900)
+
+    /// When the first tokens end there are new ones everywhere.
+    @Sendable private static func savesAll(_ world: Simulation) {
         let state = world.redis.nodes[world.redis.primary].state
         let behind = world.accounts.filter { id in
             guard let account = state.account(id) else { return true }
@@ -43,6 +47,15 @@ extension DirectedScenario {
         }
         if let first = behind.first {
             world.oracle.fail(.liveness, "\(behind.count) accounts were not refreshed in time, \(first) among them")
+        }
+    }
+
+    /// What was due at one moment is not due at one moment again.
+    @Sendable private static func spreads(_ world: Simulation) {
+        let due = world.redis.nodes[world.redis.primary].state.due.values.flatMap(\.accounts.values)
+        let busiest = Dictionary(grouping: due) { $0.milliseconds / 1000 }.values.map(\.count).max() ?? 0
+        if busiest > world.accounts.count / 200 {
+            world.oracle.fail(.liveness, "\(busiest) accounts are due in the same second again")
         }
     }
 }

@@ -164,10 +164,10 @@ public struct RedisAccountStore: AccountStore {
                 request.retryAfter.wholeMilliseconds, request.pauseProvider.map { String($0.wholeMilliseconds) } ?? "",
                 keys.changes, origin.rawValue,
             ])
-        guard reply.count >= 3, let word = reply[0].string, let now = link.align(reply, at: 1) else {
+        guard reply.count >= 3, let word = reply[0].string, link.align(reply, at: 1) != nil else {
             throw .malformed("SETTLE")
         }
-        await link.spreadPause(of: request, from: partition, now: now)
+        await link.spreadPause(of: request, from: partition)
         if word == "MISSING" { return .missing }
         guard let fields = AccountFields(reply[2]) else { throw .malformed("SETTLE") }
         let snapshot = try fields.snapshot(id, ring: link.ring)

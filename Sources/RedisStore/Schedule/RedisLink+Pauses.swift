@@ -6,15 +6,17 @@ extension RedisLink {
     /// pauses all its accounts.
     ///
     /// A partition that cannot be written to goes without: its next refresh is throttled and says so again.
-    func spreadPause(of request: SettleRequest, from partition: Int, now: WallTime) async {
+    func spreadPause(of request: SettleRequest, from partition: Int) async {
         let keys = keys
         guard let pause = request.pauseProvider, keys.partitions > 1 else { return }
-        // As settle.lua writes it.
-        let text = "\((now + pause).milliseconds) \(request.fault.kind.rawValue) \(request.fault.message)"
         _ = await attemptEach((0..<keys.partitions).filter { $0 != partition }) {
-            other throws(StoreError) -> RESPValue in
-            let key = keys.pauses(other)
-            return try await send(RedisCommand("HSET", key, request.provider.rawValue, text), key: key)
+            other throws(StoreError) -> ScriptReply in
+            try await evaluate(
+                ScriptLibrary.pause, keys: [keys.pauses(other)],
+                arguments: [
+                    request.provider.rawValue, pause.wholeMilliseconds, request.fault.kind.rawValue,
+                    request.fault.message,
+                ])
         }
     }
 }

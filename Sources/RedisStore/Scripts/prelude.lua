@@ -96,6 +96,17 @@ local function free_lock(key, attempt)
     if redis.call('GET', key) == attempt then redis.call('DEL', key) end
 end
 
+-- The longest pause that a provider can ask for, in ms; RefreshMachine cuts longer ones.
+local LONGEST_PAUSE = 3600000
+
+-- Of two pauses the longer one stands: requests that were refused together are told different times. One beyond the
+-- longest was written before the clock was set back.
+local function pause_provider(key, provider, now, pause_ms, cause)
+    local standing = tonumber(string.match(redis.call('HGET', key, provider) or '', '^(%d+) '))
+    if standing and standing > now + pause_ms and standing <= now + LONGEST_PAUSE then return end
+    redis.call('HSET', key, provider, int(now + pause_ms) .. ' ' .. cause)
+end
+
 local EVENTS_KEPT = 10000
 
 local function append_event(key, now, ...)

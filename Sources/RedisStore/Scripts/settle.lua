@@ -9,9 +9,7 @@ local kind, message, retry_ms, pause_ms, channel = ARGV[6], ARGV[7], tonumber(AR
 local account = load(KEYS[1])
 local now = now_ms()
 free_lock(KEYS[2], attempt)
-if pause_ms ~= '' then
-    redis.call('HSET', KEYS[6], provider, int(now + tonumber(pause_ms)) .. ' ' .. kind .. ' ' .. message)
-end
+if pause_ms ~= '' then pause_provider(KEYS[6], provider, now, tonumber(pause_ms), kind .. ' ' .. message) end
 if not exists(account) then return {'MISSING', int(now), account} end
 if tonumber(account[AT.generation]) ~= generation then return {'MOVED', int(now), account} end
 local intent = parse_intent(account)
