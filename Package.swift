@@ -133,7 +133,8 @@ let package = Package(
         .executableTarget(
             name: "PerennialBench",
             dependencies: [
-                "CurlClient", "MockProvider", "PerennialServers", "RedisClient", "RedisStore", "RefreshCore", "Sealing",
+                "CurlClient", "MockProvider", "PerennialServers", "PerennialTesting", "RedisClient", "RedisStore",
+                "RefreshCore", "Sealing",
                 argumentParser, logging, nioConcurrency, nioCore, nioPosix,
             ], path: "Benchmarks/PerennialBench", swiftSettings: settings),
         .testTarget(

@@ -1,5 +1,6 @@
 import ArgumentParser
 import PerennialServers
+import PerennialTesting
 import RedisClient
 import RedisStore
 import RefreshCore
