@@ -18,7 +18,7 @@ extension SimulatedProcess {
     }
 
     private func act(
-        on step: TokenReading.Step, _ reading: TokenReading, wasPaused: Bool = false,
+        on step: TokenReading.Step, _ reading: TokenReading, told: AccountSnapshot? = nil,
         _ done: @escaping (TokenAnswer?) -> Void
     ) {
         let request = reading.request
@@ -34,8 +34,7 @@ extension SimulatedProcess {
                 var reading = reading
                 let known = cache.lastKnown(account)
                 let step = reading.refreshed(result, known: known, policy: policy, now: wall())
-                // Paused when the flight ended, and resumed in the same moment: either answer is right.
-                act(on: step, reading, wasPaused: result.snapshot?.enabled == false, done)
+                act(on: step, reading, told: result.snapshot, done)
             }
         case .fail(let failure):
             let known = cache.lastKnown(request.account)
@@ -45,7 +44,9 @@ extension SimulatedProcess {
                 serve(answer, request)
                 return done(answer)
             }
-            if let known, !wasPaused { world.oracle.withheld(known, from: request, failure: failure, fleet: wall()) }
+            if let known {
+                world.oracle.withheld(known, told: told, from: request, failure: failure, fleet: wall())
+            }
             done(nil)
         }
     }

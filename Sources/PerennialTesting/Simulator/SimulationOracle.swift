@@ -267,9 +267,15 @@ struct SimulationOracle {
     }
 
     /// A caller got nothing although this instance knew a valid token.
+    ///
+    /// - Parameter told: the account as the failed refresh has just seen it. Paused then, and resumed in the same moment:
+    ///   either answer is right. And what is newer supersedes what is known, even where a clock that was set back makes
+    ///   the older token look valid and the newer one not.
     mutating func withheld(
-        _ known: AccountSnapshot, from request: TokenRequest, failure: RefreshFailure, fleet: WallTime
+        _ known: AccountSnapshot, told: AccountSnapshot?, from request: TokenRequest, failure: RefreshFailure,
+        fleet: WallTime
     ) {
+        if let told, !told.enabled || told.generation > known.generation { return }
         guard known.enabled, known.remaining(at: fleet) > .seconds(2) else { return }
         if let refused = request.refused, known.generation <= refused { return }
         switch failure.code {
