@@ -42,6 +42,23 @@ struct StoreFixture {
             ring: try KeyRing(keys: [.generate()]), server: cluster.servers[0], body)
     }
 
+    /// A store behind a proxy that can spoil the traffic.
+    static func runBehindProxy(_ body: (StoreFixture, FaultProxy) async throws -> Void) async throws {
+        let ring = try KeyRing(keys: [.generate()])
+        try await withRedisServer(.init()) { server in
+            let proxy = try await FaultProxy.start(to: .unixSocket(server.socketPath ?? ""))
+            do {
+                try await run(
+                    url: "redis://127.0.0.1:\(proxy.port)", keys: Keys(partitions: 1), ring: ring, server: server
+                ) { fixture in try await body(fixture, proxy) }
+            } catch {
+                await proxy.close()
+                throw error
+            }
+            await proxy.close()
+        }
+    }
+
     private static func run(
         url: String, keys: Keys, ring: KeyRing, durability: Durability = .none,
         durabilityTimeout: Duration = .seconds(1), server: RedisServer,

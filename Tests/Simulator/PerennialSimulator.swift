@@ -34,6 +34,9 @@ struct PerennialSimulator: AsyncParsableCommand {
     @Flag(help: "Print the report as JSON.")
     var json = false
 
+    /// How this program was called, for commands that can be pasted.
+    private static var program: String { CommandLine.arguments.first ?? "PerennialSimulator" }
+
     func validate() throws {
         guard runs > 0 else { throw ValidationError("--runs has to be at least 1") }
         guard (1...256).contains(threads) else { throw ValidationError("--threads has to be from 1 to 256") }
@@ -73,7 +76,7 @@ struct PerennialSimulator: AsyncParsableCommand {
         if !json {
             print("\nseed \(seed), the last \(SimulationFleet.tail) lines of its trace; all of it:")
             let planted = mutation.map { " --mutation \($0.rawValue)" } ?? ""
-            print("  swift run -c release PerennialSimulator --seed \(seed) --trace\(planted)\n")
+            print("  \(Self.program) --seed \(seed) --trace\(planted)\n")
             try replay(seed)
         }
         throw ExitCode.failure
@@ -90,7 +93,7 @@ struct PerennialSimulator: AsyncParsableCommand {
             if let failure = result.failure {
                 hasFailed = true
                 print("     seed \(failure.seed): \(failure.violation)")
-                print("     swift run -c release PerennialSimulator --scenario \(scenario.name) --trace")
+                print("     \(Self.program) --scenario \(scenario.name) --trace")
             }
         }
         if hasFailed { throw ExitCode.failure }
