@@ -1,4 +1,5 @@
 import PerennialTesting
+import RedisClient
 import RedisStore
 import RefreshCore
 
