@@ -1,5 +1,5 @@
 import MockProvider
-import PerennialTesting
+import PerennialServers
 import Testing
 
 /// A server takes over that lacks what the old one had acknowledged, or would lack it.
