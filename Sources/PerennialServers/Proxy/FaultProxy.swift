@@ -13,7 +13,8 @@ public final class FaultProxy: Sendable {
 
     /// What happens to traffic until it is said otherwise.
     public struct Weather: Sendable, Hashable {
-        /// New connections are closed at once.
+        /// New connections are closed at once; where somebody looks at the traffic, when the client has said something
+        /// and that has been looked at.
         public var isRefusing = false
         /// Bytes on their way to the server wait here.
         public var holdsRequests = false
@@ -56,10 +57,12 @@ public final class FaultProxy: Sendable {
             .childChannelOption(.autoRead, value: false)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelInitializer { client in
-                guard !control.weather.isRefusing else {
-                    return client.eventLoop.makeFailedFuture(ServerFailure("refused as ordered"))
-                }
-                return link(client, to: target, control: control, tap: tap?())
+                let tap = tap?()
+                guard control.weather.isRefusing else { return link(client, to: target, control: control, tap: tap) }
+                guard let tap else { return client.eventLoop.makeFailedFuture(ServerFailure("refused as ordered")) }
+                return client.eventLoop.makeCompletedFuture {
+                    try client.pipeline.syncOperations.addHandler(ProxyRefusal(tap: tap))
+                }.flatMap { client.setOption(.autoRead, value: true) }
             }
             .bind(host: "127.0.0.1", port: 0).get()
         guard let port = channel.localAddress?.port else { throw ServerFailure("the proxy listens on no port") }

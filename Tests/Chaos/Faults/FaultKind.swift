@@ -75,6 +75,8 @@ enum FaultKind: String, Sendable, CaseIterable, Codable {
 
     /// What can keep an answer from an instance on its way.
     static let ofTheWire: Set<FaultKind> = [.wireCut, .wireAway, .wireDelay, .wireHalfClose, .wireLoseAnswer]
+    /// What can keep an instance alone from Redis.
+    static let ofTheWireToRedis: Set<FaultKind> = [.redisCut, .redisAway, .redisDelay, .redisSilence, .redisHalfClose]
     static let kills: Set<FaultKind> = [.kill, .killLeader]
     static let pauses: Set<FaultKind> = [.pause, .pauseLeader]
 }

@@ -111,11 +111,23 @@ struct ChaosRun: Sendable {
             try TextFile.write(
                 lines.joined(separator: "\n") + "\n", to: site.workshop.path("ledger-\(provider.name).txt"))
         }
+        for provider in site.providers {
+            let lines = provider.log.exchanges.map {
+                "\($0.sentAt) \(provider.name)-\($0.family + 1) \($0.token) by \($0.instance), answered "
+                    + "\($0.answeredAt.map { "\($0)" } ?? "-"), ended \($0.endedAt.map { "\($0)" } ?? "-")"
+            }
+            try TextFile.write(
+                lines.joined(separator: "\n") + "\n", to: site.workshop.path("wire-\(provider.name).txt"))
+        }
+        let faults = timeline.entries.map {
+            "\($0.from) to \($0.to.map { "\($0)" } ?? "-"): \($0.kind.rawValue) \($0.target)"
+        }
+        try TextFile.write(faults.joined(separator: "\n") + "\n", to: site.workshop.path("faults.txt"))
         let log = LogScan(files: site.instances.map(\.logPath))
         let audit = SpendAudit(ledgers: ledgers, log: log)
         let finder = LossFinder(
             rotations: plan.rotations, wires: site.providers.map(\.log.exchanges), timeline: timeline.entries,
-            resends: audit.resends)
+            recoveries: log.recoveries)
         let losses = unusable.map { finder.find($0.account, uses: audit.byAccount[$0.account.id] ?? [], now: $0.fault) }
         return Verdict(
             fleet: fleet, expectedAccounts: plan.accounts, losses: losses, audit: audit, ledgers: ledgers.map(\.totals),

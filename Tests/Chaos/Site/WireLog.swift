@@ -7,6 +7,10 @@ import PerennialServers
 struct WireExchange: Sendable {
     var instance: Int
     var token: TokenFingerprint
+    /// The chain of tokens that it belongs to, and its place in that chain from 0: refresh tokens of the mock provider
+    /// say so themselves (`mrt_`, family, place, check, in hexadecimal).
+    var family: Int
+    var place: Int
     /// When the whole request had left the instance.
     var sentAt: Int64
     /// When the answer began to be handed to the instance.
@@ -61,9 +65,11 @@ private final class ExchangeTap: ProxyTap {
         state.withLockedValue { state in
             state.unread.writeImmutableBuffer(bytes)
             while let token = Self.takeRequest(&state.unread) {
-                guard !token.isEmpty else { continue }
+                guard let (family, place) = Self.chain(of: token) else { continue }
                 state.current = log.begin(
-                    WireExchange(instance: instance, token: TokenFingerprint(of: token), sentAt: Wall.now()))
+                    WireExchange(
+                        instance: instance, token: TokenFingerprint(of: token), family: family, place: place,
+                        sentAt: Wall.now()))
             }
         }
     }
@@ -74,6 +80,15 @@ private final class ExchangeTap: ProxyTap {
 
     func ended() {
         if let current = state.withLockedValue({ $0.current }) { log.ended(current) }
+    }
+
+    /// Family and place of a refresh token; nil for one that is not the provider's.
+    private static func chain(of token: String) -> (Int, Int)? {
+        let digits = token.dropFirst(4)
+        guard token.hasPrefix("mrt_"), digits.count == 32, let family = Int(digits.prefix(8), radix: 16),
+            let place = Int(digits.dropFirst(8).prefix(8), radix: 16)
+        else { return nil }
+        return (family, place)
     }
 
     /// The refresh token of a whole request (empty: it holds none), which is taken out; nil while there is none.

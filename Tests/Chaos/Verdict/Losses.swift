@@ -11,17 +11,46 @@ struct Loss: Sendable, Codable {
 }
 
 /// Finds out what became of the answer that an account lacks.
+///
+/// The wires know who sent which refresh token when; the ledger, what the provider did about it; the timeline, what was
+/// done to whom meanwhile. Only the newest refresh token that was sent matters: the answers to all before it arrived.
 struct LossFinder: Sendable {
     var rotations: [Rotation]
     var wires: [[WireExchange]]
     var timeline: [Timeline.Entry]
-    /// Refresh tokens that were sent again as an announced recovery.
-    var resends: Set<TokenFingerprint>
+    /// Re-sends that were announced, by account and generation.
+    var recoveries: [LogScan.Recovery: Int]
 
     /// Faults of the provider that strike when it has rotated already.
     private static let afterRotation: Set<String> = [
         "error-after", "hang-after", "truncated", "unparseable", "drop-after",
     ]
+    /// Faults whose answer says for certain that the token has not been looked at.
+    private static let unread: Set<String> = ["throttle", "invalid-client"]
+
+    /// One refresh token on its way, and what the provider did when it arrived.
+    private struct Spend {
+        var exchange: WireExchange
+        /// Nil: it has not arrived.
+        var use: MockTokenUse?
+
+        var hasRotated: Bool {
+            switch use?.outcome {
+            case .rotated?, .graceReplay?: true
+            case .fault(let name)?: LossFinder.afterRotation.contains(name)
+            default: false
+            }
+        }
+
+        /// Whether it might have brought tokens, as far as its sender knows.
+        var isOpen: Bool {
+            switch use?.outcome {
+            case .reuse?, .refused?: false
+            case .fault(let name)?: !LossFinder.unread.contains(name)
+            default: true
+            }
+        }
+    }
 
     /// - Parameters:
     ///   - uses: of the account's refresh tokens, oldest first.
@@ -32,37 +61,59 @@ struct LossFinder: Sendable {
     }
 
     private func cause(_ account: ChaosAccount, uses: [MockTokenUse]) -> (String, Bool) {
-        guard let last = uses.last(where: Self.hasRotated) else {
-            return ("the provider has never rotated its token", false)
+        guard let family = uses.lazy.compactMap(\.family).first else {
+            return ("no refresh token of it has ever reached the provider", false)
         }
-        // The token that was spent for the answer that is missing, and how often it was sent.
-        let spends = uses.filter { $0.fingerprint == last.fingerprint && Self.isSpend($0) }
+        let exchanges = wires[account.provider].filter { $0.family == family }.sorted { $0.sentAt < $1.sentAt }
+        guard let place = exchanges.map(\.place).max() else {
+            return ("no refresh token of it was seen on the wire", false)
+        }
+        let sent = pair(exchanges.filter { $0.place == place }, with: uses)
+        let spends = sent.filter(\.isOpen)
+        guard let first = spends.first else {
+            return ("its newest refresh token was sent once, and refused: \(Self.text(sent.first))", false)
+        }
+        // Generations count from 1.
+        let isResent = recoveries[.init(account: account.id, generation: place + 1), default: 0] > 0
+
         var causes: [String] = []
         for spend in spends {
-            let (cause, isExplained) = cause(of: spend, account)
+            let (cause, isExplained) = cause(of: spend, next: sent.first { $0.exchange.sentAt > spend.exchange.sentAt })
             guard isExplained else { return (cause, false) }
             causes.append(cause)
         }
-        guard rotations[account.provider] == .grace else { return (causes.first ?? "", true) }
-        // With grace one re-send is made, so that two answers must have been lost.
-        return (causes.joined(separator: ", and of the re-send: "), causes.count > 1)
+        let cause = causes.joined(separator: ", and of the re-send: ")
+        // Whoever repeats nothing has taken the token away with the first answer.
+        if rotations[account.provider] == .singleUse, first.hasRotated { return (causes[0], true) }
+        // Otherwise the one re-send could have saved it, so that its answer too must have been lost. The first may
+        // have been stopped before it was sent.
+        return (cause, isResent)
+    }
+
+    /// What the provider did about each exchange: in order, for a wire keeps what it carries in order.
+    private func pair(_ exchanges: [WireExchange], with uses: [MockTokenUse]) -> [Spend] {
+        var rest = uses.filter { use in exchanges.contains { $0.token == use.fingerprint } }[...]
+        return exchanges.enumerated().map { index, exchange in
+            let next = index + 1 < exchanges.count ? exchanges[index + 1].sentAt : .max
+            // Two clocks of one machine: the wire's milliseconds end a moment before the provider's begin.
+            guard let use = rest.first, use.at.milliseconds < next, use.at.milliseconds >= exchange.sentAt - 2 else {
+                return Spend(exchange: exchange)
+            }
+            rest = rest.dropFirst()
+            return Spend(exchange: exchange, use: use)
+        }
     }
 
     /// What became of the answer to one spend.
-    private func cause(of spend: MockTokenUse, _ account: ChaosAccount) -> (String, Bool) {
-        if case .fault(let name) = spend.outcome {
+    ///
+    /// - Parameter next: the next time that the same refresh token was sent.
+    private func cause(of spend: Spend, next: Spend?) -> (String, Bool) {
+        if case .fault(let name)? = spend.use?.outcome {
             return ("the provider failed as ordered (\(name))", true)
         }
-        let exchange = wires[account.provider]
-            .filter { $0.token == spend.fingerprint && $0.sentAt <= spend.at.milliseconds + 100 }
-            .max { $0.sentAt < $1.sentAt }
-        guard let exchange else { return ("nothing is known of the wire (\(Self.text(spend)))", false) }
-        return cause(exchange, spend)
-    }
-
-    private func cause(_ exchange: WireExchange, _ use: MockTokenUse) -> (String, Bool) {
+        let exchange = spend.exchange
         let instance = exchange.instance
-        let end = exchange.answeredAt ?? exchange.endedAt ?? use.at.milliseconds
+        let end = exchange.answeredAt ?? exchange.endedAt ?? spend.use?.at.milliseconds ?? exchange.sentAt
         func during(_ kinds: Set<FaultKind>, grace: Int64) -> FaultKind? {
             timeline.touching(kinds, instance: instance, from: exchange.sentAt, to: end + grace).first?.kind
         }
@@ -73,16 +124,32 @@ struct LossFinder: Sendable {
         if let wire = during(FaultKind.ofTheWire, grace: 100) {
             return ("the answer was lost between provider and instance \(instance) (\(wire.rawValue))", true)
         }
-        if let pause = during(FaultKind.pauses, grace: 300) {
+        let pauses = timeline.touching(
+            FaultKind.pauses, instance: instance, from: exchange.sentAt, to: end + 300)
+        if let pause = pauses.first {
             // The re-send that is made shortly before the token ends cannot know that the answer waits in a socket.
-            let isOvertaken = resends.contains(use.fingerprint)
+            let isOvertaken = next.map { $0.exchange.sentAt < (pause.to ?? .max) + 1000 } ?? false
             return (
-                "instance \(instance) was stopped during the exchange (\(pause.rawValue))"
+                "instance \(instance) was stopped during the exchange (\(pause.kind.rawValue))"
                     + (isOvertaken ? " until the token had ended and was sent once more" : ""), isOvertaken
             )
         }
         if exchange.answeredAt == nil {
             return ("the answer has not reached instance \(instance), and nothing had been done to it", false)
+        }
+        // Its journal has the answer, and there is no way to the others: the last chance before the token ends is
+        // theirs, after a head start of 3 s for an origin that comes back (RefreshMachine).
+        if let next, next.exchange.instance != instance {
+            let cutOff = timeline.touching(
+                FaultKind.ofTheWireToRedis.union(FaultKind.pauses).union(FaultKind.kills), instance: instance,
+                from: exchange.sentAt, to: next.exchange.sentAt
+            ).last { ($0.to ?? .max) > next.exchange.sentAt - 3000 }
+            if let cutOff {
+                return (
+                    "instance \(instance) alone was cut off with the answer (\(cutOff.kind.rawValue)) until the token had "
+                        + "ended and was sent once more", true
+                )
+            }
         }
         let redis = timeline.touching(
             [.redisPowerCut, .redisKill, .primaryKill, .primaryPause, .failover, .reshard, .clockRedis], instance: nil,
@@ -91,25 +158,11 @@ struct LossFinder: Sendable {
         if let redis {
             return ("instance \(instance) got the answer; Redis was harmed (\(redis.kind.rawValue))", false)
         }
-        return ("instance \(instance) got the answer, and nothing had been done to it (\(Self.text(use)))", false)
+        return ("instance \(instance) got the answer, and nothing had been done to it (\(Self.text(spend)))", false)
     }
 
-    private static func hasRotated(_ use: MockTokenUse) -> Bool {
-        switch use.outcome {
-        case .rotated: true
-        case .fault(let name): afterRotation.contains(name)
-        default: false
-        }
+    private static func text(_ spend: Spend?) -> String {
+        guard let spend else { return "nothing" }
+        return "\(spend.use.map { "\($0.outcome)" } ?? "not arrived") at \(spend.exchange.sentAt)"
     }
-
-    /// Whether tokens might have come of it.
-    private static func isSpend(_ use: MockTokenUse) -> Bool {
-        switch use.outcome {
-        case .rotated, .graceReplay: true
-        case .fault(let name): !["throttle", "invalid-client"].contains(name)
-        default: false
-        }
-    }
-
-    private static func text(_ use: MockTokenUse) -> String { "\(use.outcome) at \(use.at.milliseconds)" }
 }

@@ -6,8 +6,6 @@ struct SpendAudit: Sendable {
     private(set) var uses = 0
     /// Second uses that an instance has announced, at most one for each generation.
     private(set) var recoveries = 0
-    /// The refresh tokens of those.
-    private(set) var resends: Set<TokenFingerprint> = []
     /// Second uses that nobody has announced, or third ones. Must be none.
     private(set) var unexcused: [String] = []
     /// The uses of each account, oldest first.
@@ -32,7 +30,6 @@ struct SpendAudit: Sendable {
                 let announced = log.recoveries[.init(account: account, generation: generation)] ?? 0
                 if count == 2, announced > 0 {
                     recoveries += 1
-                    resends.insert(use.fingerprint)
                 } else {
                     unexcused.append(
                         "use \(count) of the refresh token of generation \(generation) of \(account) at "
