@@ -76,6 +76,8 @@ public struct RefreshMachine: Sendable {
     private var state = State.beginning
     private var lostReplies = 0
     private var recovering: AttemptID?
+    /// The generation whose token this flight has asked to send once more.
+    private var recoveringGeneration: Generation?
     private var hasReplayed = false
     /// Since when the store has answered that another instance's intent waits for its one re-send.
     private var lastChanceSince: MonotonicTime?
@@ -170,7 +172,17 @@ public struct RefreshMachine: Sendable {
             return begin()
         }
         // Fail closed: an error is neither "held" nor "free" (I6).
-        return finish(.failed(RefreshFailure(.storeUnavailable, error.message), nil))
+        let failure = RefreshFailure(.storeUnavailable, error.message)
+        guard lostReplies > 0 || error.code == .outcomeUnknown, let generation = recoveringGeneration else {
+            return finish(.failed(failure, nil))
+        }
+        // The store may have counted the one re-send, which this flight is not going to make: it is given back.
+        let request = SettleRequest(
+            account: account, provider: policy.provider, attempt: attempt, generation: generation,
+            disposition: .released, fault: RefreshFault(kind: .unsent, message: error.message),
+            retryAfter: policy.backoffBase)
+        state = .settling(request, failure)
+        return .settle(request)
     }
 
     private mutating func began(_ reply: BeginReply, sentAt: MonotonicTime, now: Now) -> Step {
@@ -439,11 +451,13 @@ public struct RefreshMachine: Sendable {
         }
         if mayResend {
             recovering = intent.attempt
+            recoveringGeneration = intent.generation
             return begin()
         }
-        return postpone(
-            snapshot, intent, by: .seconds(3600), now: now,
-            kind: snapshot.isValid(at: now.wall) ? .ambiguous : .outcomeUnknown)
+        // While the access token lasts there is nothing to log in for; when it ends that is said.
+        return snapshot.isValid(at: now.wall)
+            ? postpone(snapshot, intent, by: snapshot.remaining(at: now.wall), now: now)
+            : postpone(snapshot, intent, by: .seconds(3600), now: now, kind: .outcomeUnknown)
     }
 
     /// Leaves the intent standing and comes back later; meanwhile the access token is served while it lasts.

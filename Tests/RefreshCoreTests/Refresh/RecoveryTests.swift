@@ -148,7 +148,28 @@ struct RecoveryTests {
             let settle = try #require(bench.pending(intent, remaining: remaining, age: .seconds(31)).settle)
             #expect(settle.disposition == .unresolved)
             #expect(settle.fault.kind == (remaining > .zero ? .ambiguous : .outcomeUnknown))
+            // As soon as the access token has ended a person is told.
+            #expect(settle.retryAfter == (remaining > .zero ? remaining : .seconds(3600)))
         }
+    }
+
+    @Test("a re-send whose claim got no answer is given back: the store may have counted it, and it was not made")
+    func unansweredClaimOfResend() throws {
+        var bench = try MachineBench()
+        let intent = try bench.intent("before", origin: "other", state: .ambiguous, age: .seconds(31))
+        #expect(bench.pendingForLong(intent, remaining: .seconds(50), age: .seconds(31)).begin?.recovering != nil)
+        #expect(bench.handle(.beginFailed(StoreError(.outcomeUnknown, "no reply"))).begin?.recovering != nil)
+        let settle = try #require(bench.handle(.beginFailed(StoreError(.unavailable, "away"))).settle)
+        #expect(settle.attempt == bench.machine.attempt)
+        #expect(settle.generation == intent.generation)
+        #expect(settle.disposition == .released)
+        let result = bench.handle(.settleFailed(StoreError(.unavailable, "away"))).result
+        #expect(result?.failure?.code == .storeUnavailable)
+
+        // What was certainly not carried out has nothing to give back.
+        bench = try MachineBench()
+        #expect(bench.pendingForLong(intent, remaining: .seconds(50), age: .seconds(31)).begin?.recovering != nil)
+        #expect(bench.handle(.beginFailed(StoreError(.unavailable, "away"))).result != nil)
     }
 
     @Test("near the end another instance gives the origin's journal a head start; the origin itself does not wait")
