@@ -36,24 +36,31 @@ public final class FaultProxy: Sendable {
 
     /// Where clients are to connect: a port on 127.0.0.1.
     public let port: Int
-    private let channel: any Channel
+    private let bootstrap: ServerBootstrap
+    /// Nil while nobody listens.
+    private let channel: NIOLockedValueBox<(any Channel)?>
     private let control: ProxyControl
 
-    private init(channel: any Channel, port: Int, control: ProxyControl) {
-        self.channel = channel
+    private init(bootstrap: ServerBootstrap, channel: any Channel, port: Int, control: ProxyControl) {
+        self.bootstrap = bootstrap
+        self.channel = NIOLockedValueBox(channel)
         self.port = port
         self.control = control
     }
 
     /// Starts listening. The server need not be there yet: a client whose connection cannot be passed on sees it close.
     ///
-    /// - Parameter tap: makes somebody who looks at the traffic, for each connection.
+    /// - Parameters:
+    ///   - port: where to listen; 0 takes a free one.
+    ///   - tap: makes somebody who looks at the traffic, for each connection.
     public static func start(
-        to target: Target, tap: (@Sendable () -> any ProxyTap)? = nil
+        to target: Target, port: Int = 0, tap: (@Sendable () -> any ProxyTap)? = nil
     ) async throws -> FaultProxy {
         let control = ProxyControl()
-        let channel = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+        let bootstrap = ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .serverChannelOption(.backlog, value: 1024)
+            // So that it can listen again while connections of before are still ending.
+            .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
             .childChannelOption(.autoRead, value: false)
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             .childChannelInitializer { client in
@@ -64,9 +71,9 @@ public final class FaultProxy: Sendable {
                     try client.pipeline.syncOperations.addHandler(ProxyRefusal(tap: tap))
                 }.flatMap { client.setOption(.autoRead, value: true) }
             }
-            .bind(host: "127.0.0.1", port: 0).get()
+        let channel = try await bootstrap.bind(host: "127.0.0.1", port: port).get()
         guard let port = channel.localAddress?.port else { throw ServerFailure("the proxy listens on no port") }
-        return FaultProxy(channel: channel, port: port, control: control)
+        return FaultProxy(bootstrap: bootstrap, channel: channel, port: port, control: control)
     }
 
     private static func link(
@@ -102,6 +109,23 @@ public final class FaultProxy: Sendable {
         order(.goOn)
     }
 
+    /// Nobody listens any more: the system refuses new connections, so that clients know that nothing was sent. Those
+    /// under way go on.
+    public func stopListening() async {
+        let channel = channel.withLockedValue { channel in
+            defer { channel = nil }
+            return channel
+        }
+        try? await channel?.close().get()
+    }
+
+    /// Listens again, on the same port: have a ``StablePort`` for that.
+    public func listenAgain() async throws {
+        guard channel.withLockedValue({ $0 }) == nil else { return }
+        let channel = try await bootstrap.bind(host: "127.0.0.1", port: port).get()
+        self.channel.withLockedValue { $0 = channel }
+    }
+
     /// Closes every connection under way, whatever is on its way with it.
     public func cut() { order(.cut) }
 
@@ -120,7 +144,7 @@ public final class FaultProxy: Sendable {
 
     public func close() async {
         order(.cut)
-        try? await channel.close().get()
+        await stopListening()
     }
 
     private func order(_ order: ProxyOrder) {

@@ -32,7 +32,7 @@ struct FaultInjector: Sendable {
             switch fault.kind {
             case .kill, .killLeader, .pause, .pauseLeader, .twoLeaders, .clockInstance:
                 try await harmInstance(fault)
-            case .redisCut, .redisAway, .redisDelay, .redisSilence, .redisHalfClose, .wireCut, .wireAway, .wireDelay,
+            case .redisCut, .redisAway, .redisDelay, .redisSilence, .redisHalfClose, .wireCut, .wireAway, .wireDrop, .wireDelay,
                 .wireHalfClose, .wireLoseAnswer:
                 try await harmWire(fault)
             case .providerErrorBefore, .providerErrorAfter, .providerSlow, .providerTruncated, .providerUnparseable,
@@ -137,7 +137,17 @@ struct FaultInjector: Sendable {
                     wire.cut()
                     try await sleep(100...800, &dice)
                 }
-            case .redisAway, .wireAway:
+            case .wireAway:
+                await wire.stopListening()
+                wire.cut()
+                try? await sleep(1000...5000, &dice)
+                try await wire.listenAgain()
+            case .wireDrop:
+                // Where nothing is repeated, each of these is lost when its one re-send falls into the same moment.
+                wire.set(.init(isRefusing: true))
+                wire.cut()
+                try await sleep(100...500, &dice)
+            case .redisAway:
                 wire.set(.init(isRefusing: true))
                 wire.cut()
                 try await sleep(1000...5000, &dice)

@@ -39,7 +39,10 @@ enum FaultKind: String, Sendable, CaseIterable, Codable {
 
     // The wire between an instance and the provider.
     case wireCut = "wire-cut"
+    /// Nobody listens: connections are refused.
     case wireAway = "wire-away"
+    /// Connections are taken and dropped as soon as the request is there, for a moment.
+    case wireDrop = "wire-drop"
     case wireDelay = "wire-delay"
     case wireHalfClose = "wire-half-close"
     /// The request gets through, the answer does not.
@@ -74,7 +77,9 @@ enum FaultKind: String, Sendable, CaseIterable, Codable {
     }
 
     /// What can keep an answer from an instance on its way.
-    static let ofTheWire: Set<FaultKind> = [.wireCut, .wireAway, .wireDelay, .wireHalfClose, .wireLoseAnswer]
+    static let ofTheWire: Set<FaultKind> = [
+        .wireCut, .wireAway, .wireDrop, .wireDelay, .wireHalfClose, .wireLoseAnswer,
+    ]
     /// What can keep an instance alone from Redis.
     static let ofTheWireToRedis: Set<FaultKind> = [.redisCut, .redisAway, .redisDelay, .redisSilence, .redisHalfClose]
     static let kills: Set<FaultKind> = [.kill, .killLeader]

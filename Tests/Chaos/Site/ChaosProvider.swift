@@ -26,9 +26,9 @@ struct ChaosProvider: Sendable {
         self.rotation = rotation
         self.mock = mock
         var wires: [FaultProxy] = []
-        for instance in 1...instances {
+        for (instance, port) in zip(1..., try StablePort.find(instances)) {
             wires.append(
-                try await FaultProxy.start(to: .port(mock.port)) { [log] in log.tap(instance: instance) })
+                try await FaultProxy.start(to: .port(mock.port), port: port) { [log] in log.tap(instance: instance) })
         }
         self.wires = wires
     }
@@ -39,6 +39,7 @@ struct ChaosProvider: Sendable {
         for wire in wires {
             wire.loseAnswers(0)
             wire.set(.init())
+            try await wire.listenAgain()
         }
         try await mock.setFaults([])
     }

@@ -8,6 +8,8 @@ struct SpendAudit: Sendable {
     private(set) var recoveries = 0
     /// Second uses that nobody has announced, or third ones. Must be none.
     private(set) var unexcused: [String] = []
+    /// Refresh tokens to which the provider gave an answer that nobody can read.
+    private(set) var unreadable: Set<TokenFingerprint> = []
     /// The uses of each account, oldest first.
     private(set) var byAccount: [String: [MockTokenUse]] = [:]
 
@@ -15,6 +17,9 @@ struct SpendAudit: Sendable {
         for ledger in ledgers {
             uses += ledger.uses.count
             for use in ledger.uses {
+                if [.fault("truncated"), .fault("unparseable")].contains(use.outcome) {
+                    unreadable.insert(use.fingerprint)
+                }
                 if let account = use.account { byAccount[account, default: []].append(use) }
             }
         }
