@@ -128,12 +128,12 @@ let package = Package(
             name: "RedisStoreTests",
             dependencies: [
                 "PerennialServers", "PerennialTesting", "RedisClient", "RedisStore", "RefreshCore", "Sealing", logging,
-                nioConcurrency,
+                nioConcurrency, nioCore, nioPosix,
             ], swiftSettings: settings),
         .executableTarget(
             name: "PerennialBench",
             dependencies: [
-                "CurlClient", "MockProvider", "PerennialServers", "PerennialTesting", "RedisClient", "RedisStore",
+                "ConfigurationFile", "CurlClient", "MockProvider", "PerennialServers", "PerennialTesting", "RedisClient", "RedisStore",
                 "RefreshCore", "Sealing",
                 argumentParser, logging, nioConcurrency, nioCore, nioPosix,
             ], path: "Benchmarks/PerennialBench", swiftSettings: settings),

@@ -10,7 +10,7 @@ struct AllCommand: AsyncParsableCommand {
     func run() async throws {
         try await options.run([
             IdleTickSuite(), RefusedSuite(), HerdSuite(dropsPublish: false), HerdSuite(dropsPublish: true),
-            WarmReadsSuite(), DueBurstSuite(),
+            WarmReadsSuite(), DueBurstSuite(), HostedBudgetSuite(),
         ])
     }
 }

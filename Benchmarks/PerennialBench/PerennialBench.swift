@@ -15,7 +15,7 @@ struct PerennialBench: AsyncParsableCommand {
             """,
         subcommands: [
             WarmReadsCommand.self, DueBurstCommand.self, HerdCommand.self, RefusedCommand.self, IdleTickCommand.self,
-            AllCommand.self,
+            HostedBudgetCommand.self, AllCommand.self,
         ])
 
     static func main() async {

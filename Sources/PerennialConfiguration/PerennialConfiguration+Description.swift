@@ -24,7 +24,11 @@ extension PerennialConfiguration {
         if !redis.isEmbedded {
             add("redis.durability", redis.durability.description)
             add("redis.durability_timeout", DurationText.format(redis.durabilityTimeout))
+            add("redis.profile", redis.profile.rawValue)
         }
+        add("redis.ping_interval", DurationText.format(redis.pingInterval))
+        add("redis.heartbeat_interval", DurationText.format(redis.heartbeatInterval))
+        add("redis.command_budget", redis.commandBudget.map { "\($0)" } ?? "none")
         switch sealing {
         case .file(let path): add("sealing.key_file", path)
         case .key: add("sealing.key", "set")

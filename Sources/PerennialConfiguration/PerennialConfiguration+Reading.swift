@@ -7,7 +7,8 @@ extension PerennialConfiguration {
     /// Reads one YAML file (or none), with the environment over it and the command line over both.
     ///
     /// Keys of the file: `listen`, `state_dir`, `redis` (`url, username, password, password_file, ca_file,
-    /// certificate_file, key_file, server_name, prefix, command_timeout, durability, durability_timeout`), `sealing.key_file`,
+    /// certificate_file, key_file, server_name, prefix, command_timeout, durability, durability_timeout,
+    /// profile, command_budget, ping_interval, heartbeat_interval`), `sealing.key_file`,
     /// `auth.keys_file`, `refresh` (`proactive, interval, window, max_concurrent, fallback_reread`), `lease.ttl`, `log` (`level, format`) and `providers`.
     ///
     /// Variables: `REDIS_URL`, `ENABLE_PROACTIVE_TOKEN_REFRESH` or `PERENNIAL_PROACTIVE`, `TOKEN_REFRESH_INTERVAL` and
@@ -60,16 +61,22 @@ private struct ConfigurationReading {
     func configuration() -> PerennialConfiguration {
         var configuration = PerennialConfiguration(stateDirectory: stateDirectory())
         if let listen = listen() { configuration.listen = listen }
-        configuration.refresh = refresh()
+        let refresh = refresh()
+        configuration.refresh = refresh.settings
         let window = configuration.refresh.window
         configuration.providers =
             top.section("providers") { ProviderCatalog.read($0, defaultWindow: window) } ?? ProviderCatalog()
         configuration.redis = redis(configuration.providers)
+        let isHosted = configuration.redis.profile == .hosted
+        if isHosted {
+            if !refresh.hasInterval { configuration.refresh.interval = HostedDefaults.refreshInterval }
+            if !refresh.hasReread { configuration.refresh.fallbackReread = HostedDefaults.fallbackReread }
+        }
         configuration.sealing = sealing()
         let keysFile = top.section("auth") { $0.string("keys_file") } ?? nil
         configuration.authKeysFile = variables.text("PERENNIAL_AUTH_KEYS_FILE") ?? keysFile
-        let ttl = top.section("lease") { $0.duration("ttl", in: .milliseconds(500) ... .seconds(600)) } ?? nil
-        configuration.leaseTTL = ttl ?? configuration.leaseTTL
+        let ttl = top.section("lease") { $0.duration("ttl", in: .milliseconds(500) ... .seconds(7200)) } ?? nil
+        configuration.leaseTTL = ttl ?? (isHosted ? HostedDefaults.leaseTTL : configuration.leaseTTL)
         let log = top.section("log") { log in
             (level: log.choice("level", of: LogLevel.self), format: log.choice("format", of: LogFormat.self))
         }
@@ -184,6 +191,17 @@ private struct ConfigurationReading {
         settings.durabilityTimeout =
             section.duration("durability_timeout", in: .milliseconds(10) ... .seconds(60))
             ?? settings.durabilityTimeout
+        settings.profile = section.choice("profile", of: RedisProfile.self) ?? settings.profile
+        if settings.profile == .hosted {
+            settings.commandBudget = HostedDefaults.commandBudget
+            settings.pingInterval = HostedDefaults.pingInterval
+            settings.heartbeatInterval = HostedDefaults.heartbeatInterval
+        }
+        settings.commandBudget = section.int("command_budget", in: 1...1_000_000_000_000) ?? settings.commandBudget
+        settings.pingInterval =
+            section.duration("ping_interval", in: .seconds(1) ... .seconds(86_400)) ?? settings.pingInterval
+        settings.heartbeatInterval =
+            section.duration("heartbeat_interval", in: .seconds(1) ... .seconds(86_400)) ?? settings.heartbeatInterval
         for (one, other) in [("certificate_file", "key_file"), ("key_file", "certificate_file")]
         where section.contains(one) && !section.contains(other) {
             section.report(.contradiction, one, "needs \(other) as well")
@@ -191,10 +209,13 @@ private struct ConfigurationReading {
         if url == nil, !section.contains("url") {
             let needsURL = [
                 "username", "password", "password_file", "ca_file", "certificate_file", "key_file", "server_name",
-                "durability", "durability_timeout",
+                "durability", "durability_timeout", "command_budget",
             ]
             for key in needsURL where section.contains(key) {
                 section.report(.contradiction, key, "is of no use without url: set redis.url or REDIS_URL")
+            }
+            if settings.profile == .hosted {
+                section.report(.contradiction, "profile", "hosted needs a url: set redis.url or REDIS_URL")
             }
         }
         return settings
@@ -264,9 +285,12 @@ private struct ConfigurationReading {
         return written.map { .file($0) }
     }
 
-    private func refresh() -> RefreshSettings {
+    private func refresh() -> (settings: RefreshSettings, hasInterval: Bool, hasReread: Bool) {
+        var (hasInterval, hasReread) = (false, false)
         var settings =
             top.section("refresh") { section in
+                hasInterval = section.contains("interval")
+                hasReread = section.contains("fallback_reread")
                 var settings = RefreshSettings()
                 settings.proactive = section.bool("proactive") ?? settings.proactive
                 settings.interval =
@@ -287,8 +311,11 @@ private struct ConfigurationReading {
                 .contradiction)
         }
         settings.proactive = overrides.proactive ?? own ?? seed ?? settings.proactive
-        settings.interval = variables.minutes("TOKEN_REFRESH_INTERVAL", atMost: 1440) ?? settings.interval
+        if let interval = variables.minutes("TOKEN_REFRESH_INTERVAL", atMost: 1440) {
+            settings.interval = interval
+            hasInterval = true
+        }
         settings.window = variables.minutes("TOKEN_REFRESH_WINDOW", atMost: 7 * 1440) ?? settings.window
-        return settings
+        return (settings, hasInterval, hasReread)
     }
 }

@@ -1,5 +1,13 @@
 public import RefreshCore
 
+/// How Redis is used.
+public enum RedisProfile: String, Sendable, Hashable, CaseIterable {
+    /// A server of one's own: commands cost nothing.
+    case standard
+    /// A service that bills each command and supports only part of them.
+    case hosted
+}
+
 /// Which Redis, and how to get there.
 public struct RedisSettings: Sendable, Hashable {
     /// `redis://`, `rediss://`, `unix://`, `redis+sentinel://` or `redis+cluster://`. May hold a password. Nil: Perennial runs a redis-server of its own.
@@ -19,6 +27,13 @@ public struct RedisSettings: Sendable, Hashable {
     public var durability = Durability.none
     /// How long that is waited for; shorter than each provider's `send_by`.
     public var durabilityTimeout: Duration = .seconds(1)
+    public var profile = RedisProfile.standard
+    /// Commands a day, over the whole fleet, from which on a forecast is a warning. Nil: none.
+    public var commandBudget: Int?
+    /// An idle connection is asked PING after this long.
+    public var pingInterval: Duration = .seconds(30)
+    /// How often an instance tells the fleet that it is there.
+    public var heartbeatInterval: Duration = .seconds(10)
 
     public init(url: Secret? = nil, prefix: String = "perennial", commandTimeout: Duration = .seconds(5)) {
         self.url = url

@@ -46,7 +46,7 @@ extension RedisLink {
         } catch let error as StoreError {
             throw error
         } catch let error as RedisError {
-            throw StoreError(error)
+            throw failure(error)
         } catch {
             throw StoreError(.unavailable, "Redis: \(script.name) failed")
         }
@@ -63,7 +63,7 @@ extension RedisLink {
         do {
             _ = try await client.withConnection(key: keys.meta) { connection in try await connection.send(wait) }
         } catch let error as RedisError {
-            guard error.code == .server else { throw StoreError(error) }
+            guard error.code == .server else { throw failure(error) }
             throw StoreError(.refused, durability.obstacle(error))
         } catch {
             throw StoreError(.unavailable, "Redis: the durability setting could not be checked")

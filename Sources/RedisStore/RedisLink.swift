@@ -9,6 +9,15 @@ public final class StoreGate: Sendable {
     private struct State {
         var obstacle: StoreError?
         var partitions: Int?
+        /// Until when nothing is sent because the service takes no more commands, and what it said.
+        var rest: (until: ContinuousClock.Instant, error: StoreError)?
+
+        /// Why nothing may be sent now.
+        var current: StoreError? {
+            if let obstacle { return obstacle }
+            guard let rest, ContinuousClock.now < rest.until else { return nil }
+            return rest.error
+        }
     }
 
     private let state: NIOLockedValueBox<State>
@@ -20,11 +29,22 @@ public final class StoreGate: Sendable {
 
     /// - Parameter partitions: What the store says of itself.
     func open(partitions: Int) { state.withLockedValue { $0 = State(obstacle: nil, partitions: partitions) } }
+    /// Sends nothing for a while, so that a service which takes no more commands is asked once a minute, not in a loop.
+    func rest(_ error: StoreError) {
+        state.withLockedValue { $0.rest = (ContinuousClock.now + Self.restTime, error) }
+    }
+    private static let restTime = Duration.seconds(60)
     public func close(_ error: StoreError) { state.withLockedValue { $0.obstacle = error } }
     /// Why the store cannot be used; nil once it can.
-    public var reason: StoreError? { state.withLockedValue { $0.obstacle } }
+    public var reason: StoreError? { state.withLockedValue { $0.current } }
     /// How many partitions the store has; nil until that has been read.
     var partitions: Int? { state.withLockedValue { $0.partitions } }
+
+    /// Lets through what opens the gate, but not while the service takes no commands.
+    func checkRest() throws(StoreError) {
+        let rest = state.withLockedValue { $0.rest }
+        if let rest, ContinuousClock.now < rest.until { throw rest.error }
+    }
 
     func check() throws(StoreError) {
         if let error = reason { throw error }
@@ -44,15 +64,20 @@ public struct RedisLink: Sendable {
     public let durabilityTimeout: Duration
     /// Whether a change of the server's replication id stops spending for a while: on, unless the server loses nothing.
     public let watchesFailover: Bool
+    /// Whether each command is paid for (hosted services): what only adds speed or comfort is left out. The lock of an
+    /// account is one of them: its open intent stands in for it, and generations guard what is written.
+    public let isFrugal: Bool
 
     /// - Parameter keys: Their number of partitions is that of a new store; a store that exists has its own.
     public init(
         client: RedisClient, keys: Keys, ring: KeyRing, clock: FleetClock, gate: StoreGate = StoreGate(),
-        durability: Durability = .none, durabilityTimeout: Duration = .seconds(1), watchesFailover: Bool = true
+        durability: Durability = .none, durabilityTimeout: Duration = .seconds(1), watchesFailover: Bool = true,
+        isFrugal: Bool = false
     ) {
         self.durability = durability
         self.durabilityTimeout = durabilityTimeout
-        self.watchesFailover = watchesFailover
+        self.watchesFailover = watchesFailover && !isFrugal
+        self.isFrugal = isFrugal
         self.client = client
         ownKeys = keys
         self.ring = ring
@@ -77,7 +102,7 @@ public struct RedisLink: Sendable {
         } catch let error as StoreError {
             throw error
         } catch let error as RedisError {
-            throw StoreError(error)
+            throw failure(error)
         } catch {
             throw StoreError(.unavailable, "Redis: \(script.name) failed")
         }
@@ -89,10 +114,11 @@ public struct RedisLink: Sendable {
     }
 
     func sendUngated(_ command: RedisCommand, key: String?) async throws(StoreError) -> RESPValue {
+        try gate.checkRest()
         do {
             return try await client.send(command, key: key)
         } catch {
-            throw StoreError(error)
+            throw failure(error)
         }
     }
 
@@ -103,10 +129,37 @@ public struct RedisLink: Sendable {
         do {
             replies = try await client.pipeline(commands, key: key)
         } catch {
-            throw StoreError(error)
+            throw failure(error)
         }
-        for case .error(let error) in replies { throw StoreError(.refused, "Redis refused: \(error)") }
+        for case .error(let error) in replies {
+            guard !error.isOverQuota else { throw failure(RedisError(.server, "\(error)", serverError: error)) }
+            throw StoreError(.refused, "Redis refused: \(error)")
+        }
         return replies
+    }
+
+    /// What a failed command means for the store; every path to Redis asks here.
+    func failure(_ error: RedisError) -> StoreError {
+        let failure = StoreError(error)
+        if error.serverError?.isOverQuota == true { gate.rest(failure) }
+        return failure
+    }
+
+    /// Asks the server for its time, where no other reply would carry it soon.
+    func alignClock() async throws(StoreError) {
+        let sentAt = clock.monotonic()
+        guard let time = Self.time(try await sendUngated(RedisCommand("TIME"), key: keys.meta)) else {
+            throw .malformed("TIME")
+        }
+        clock.align(to: time, sentAt: sentAt)
+    }
+
+    /// What `TIME` has answered.
+    static func time(_ reply: RESPValue) -> WallTime? {
+        guard let parts = reply.array, parts.count == 2, let seconds = parts[0].string.flatMap({ Int64($0) }),
+            let micros = parts[1].string.flatMap({ Int64($0) })
+        else { return nil }
+        return WallTime(milliseconds: seconds * 1000 + micros / 1000)
     }
 
     /// Takes over the server's time from the field of a reply that carries it; nil where it carries none.
@@ -120,6 +173,10 @@ public struct RedisLink: Sendable {
 
 extension StoreError {
     init(_ error: RedisError) {
+        if let server = error.serverError, server.isOverQuota {
+            self.init(.unavailable, "Redis takes no more commands, the quota is used up: \(server)")
+            return
+        }
         switch error.code {
         case .unavailable, .closed, .configuration, .misuse:
             self.init(.unavailable, "Redis is not available: \(error.message)")

@@ -1,28 +1,38 @@
 import RedisClient
 
 /// Every script of the store, loaded from the `.lua` files in `Scripts/`, which are built into the binary.
+///
+/// Each with the commands that a run of it usually makes: of BEGIN one that is granted, of a bid for the lease one that
+/// finds it held. The frugal variants are the same scripts, told by an argument to do without what only adds speed.
 enum ScriptLibrary {
-    static let begin = account("begin", PackageResources.begin_lua)
-    static let commit = account("commit", PackageResources.commit_lua)
-    static let orphan = account("orphan", PackageResources.orphan_lua)
-    static let restoreOrphan = account("restore_orphan", PackageResources.restore_orphan_lua)
-    static let dropOrphan = account("drop_orphan", PackageResources.drop_orphan_lua)
-    static let settle = account("settle", PackageResources.settle_lua)
-    static let pause = account("pause", PackageResources.pause_lua)
-    static let put = account("put", PackageResources.put_lua)
-    static let edit = account("edit", PackageResources.edit_lua)
-    static let remove = account("remove", PackageResources.remove_lua)
-    static let watchServer = account("watch_server", PackageResources.watch_server_lua)
-    static let takeDue = plain("take_due", PackageResources.take_due_lua)
-    static let leaseAcquire = plain("lease_acquire", PackageResources.lease_acquire_lua)
-    static let leaseRenew = plain("lease_renew", PackageResources.lease_renew_lua)
-    static let leaseRelease = plain("lease_release", PackageResources.lease_release_lua)
+    static let begin = account("begin", PackageResources.begin_lua, "HMGET TIME HMGET INFO GET SET HSET")
+    static let frugalBegin = account("begin", PackageResources.begin_lua, "HMGET TIME HGET HSET")
+    static let commit = account("commit", PackageResources.commit_lua, "HMGET GET DEL HSET ZADD XADD PUBLISH")
+    static let frugalCommit = account("commit", PackageResources.commit_lua, "HMGET HSET ZADD PUBLISH")
+    static let orphan = account("orphan", PackageResources.orphan_lua, "TIME LRANGE RPUSH XADD")
+    static let restoreOrphan = account(
+        "restore_orphan", PackageResources.restore_orphan_lua, "HMGET TIME LRANGE EXISTS LREM HSET ZADD XADD PUBLISH")
+    static let dropOrphan = account("drop_orphan", PackageResources.drop_orphan_lua, "HMGET TIME LRANGE LREM XADD")
+    static let settle = account(
+        "settle", PackageResources.settle_lua, "HMGET TIME GET DEL HSET ZADD XADD PUBLISH HMGET")
+    static let frugalSettle = account("settle", PackageResources.settle_lua, "HMGET TIME HSET ZADD XADD PUBLISH HMGET")
+    static let pause = account("pause", PackageResources.pause_lua, "TIME HGET HSET")
+    static let put = account("put", PackageResources.put_lua, "HMGET TIME HSET HSET HDEL ZADD ZADD XADD PUBLISH")
+    static let edit = account("edit", PackageResources.edit_lua, "HMGET TIME HSET HSET PUBLISH")
+    static let remove = account("remove", PackageResources.remove_lua, "HMGET TIME DEL HSET ZREM ZREM XADD PUBLISH")
+    static let watchServer = account("watch_server", PackageResources.watch_server_lua, "TIME INFO HGET")
+    static let takeDue = plain("take_due", PackageResources.take_due_lua, "TIME HMGET ZRANGEBYSCORE ZRANGE")
+    static let leaseAcquire = plain("lease_acquire", PackageResources.lease_acquire_lua, "GET PTTL")
+    static let leaseRenew = plain("lease_renew", PackageResources.lease_renew_lua, "GET PEXPIRE")
+    static let leaseRelease = plain("lease_release", PackageResources.lease_release_lua, "GET DEL PUBLISH")
 
-    private static func plain(_ name: String, _ source: [UInt8]) -> RedisScript {
-        RedisScript(name: name, source: String(decoding: source, as: UTF8.self))
+    private static func plain(_ name: String, _ source: [UInt8], _ commands: String) -> RedisScript {
+        RedisScript(
+            name: name, source: String(decoding: source, as: UTF8.self),
+            usualCommands: commands.split(separator: " ").map(String.init))
     }
 
-    private static func account(_ name: String, _ source: [UInt8]) -> RedisScript {
-        plain(name, PackageResources.prelude_lua + source)
+    private static func account(_ name: String, _ source: [UInt8], _ commands: String) -> RedisScript {
+        plain(name, PackageResources.prelude_lua + source, commands)
     }
 }

@@ -22,13 +22,13 @@ struct StoreFixture {
     static func run(
         _ options: RedisServer.Options = .init(), partitions: Int = 1, ring: KeyRing? = nil,
         durability: Durability = .none, durabilityTimeout: Duration = .seconds(1),
-        _ body: (StoreFixture) async throws -> Void
+        isFrugal: Bool = false, _ body: (StoreFixture) async throws -> Void
     ) async throws {
         let ring = try ring ?? KeyRing(keys: [.generate()])
         try await withRedisServer(options) { server in
             try await run(
                 url: server.url, keys: Keys(partitions: partitions), ring: ring, durability: durability,
-                durabilityTimeout: durabilityTimeout, server: server, body)
+                durabilityTimeout: durabilityTimeout, isFrugal: isFrugal, server: server, body)
         }
     }
 
@@ -61,7 +61,7 @@ struct StoreFixture {
 
     private static func run(
         url: String, keys: Keys, ring: KeyRing, durability: Durability = .none,
-        durabilityTimeout: Duration = .seconds(1), server: RedisServer,
+        durabilityTimeout: Duration = .seconds(1), isFrugal: Bool = false, server: RedisServer,
         _ body: (StoreFixture) async throws -> Void
     ) async throws {
         var configuration = try RedisConfiguration(url: url)
@@ -73,7 +73,7 @@ struct StoreFixture {
             let clock = FleetClock(initialWall: WallTime(milliseconds: 0))
             let link = RedisLink(
                 client: client, keys: keys, ring: ring, clock: clock, durability: durability,
-                durabilityTimeout: durabilityTimeout)
+                durabilityTimeout: durabilityTimeout, isFrugal: isFrugal)
             try await StoreMeta.open(link)
             try await body(
                 StoreFixture(

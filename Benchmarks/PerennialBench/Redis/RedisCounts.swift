@@ -7,11 +7,12 @@ struct RedisCounts: Sendable, Equatable {
     var calls: [String: Int] = [:]
     var failedCalls: [String: Int] = [:]
 
-    init(info: String) {
+    /// - Parameter ignored: commands that are the measurement's own.
+    init(info: String, ignoring ignored: Set<String> = ["info", "config|resetstat", "ping"]) {
         for line in info.split(whereSeparator: \.isNewline) where line.hasPrefix("cmdstat_") {
             guard let colon = line.firstIndex(of: ":") else { continue }
             let name = String(line[..<colon].dropFirst("cmdstat_".count))
-            guard name != "info", name != "config|resetstat", name != "ping" else { continue }
+            guard !ignored.contains(name) else { continue }
             for field in line[line.index(after: colon)...].split(separator: ",") {
                 let parts = field.split(separator: "=")
                 guard parts.count == 2, let value = Int(parts[1]) else { continue }
@@ -22,6 +23,8 @@ struct RedisCounts: Sendable, Equatable {
     }
 
     subscript(_ command: String) -> Int { calls[command] ?? 0 }
+
+    var total: Int { calls.values.reduce(0, +) }
 
     /// Scripts that ran: an `EVALSHA` that was answered NOSCRIPT did not.
     var scripts: Int {
@@ -57,7 +60,12 @@ extension RedisClient {
     static func withClient<Result: Sendable>(
         _ url: String, _ body: (RedisClient) async throws -> Result
     ) async throws -> Result {
-        let configuration = try RedisConfiguration(url: url)
+        try await withClient(try RedisConfiguration(url: url), body)
+    }
+
+    static func withClient<Result: Sendable>(
+        _ configuration: RedisConfiguration, _ body: (RedisClient) async throws -> Result
+    ) async throws -> Result {
         let client = RedisClient(configuration: configuration, logger: quietLogger)
         let run = Task { try await client.run() }
         do {

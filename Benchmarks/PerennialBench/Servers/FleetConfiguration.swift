@@ -9,6 +9,11 @@ struct FleetConfiguration: Sendable {
     /// Exchanges under way at once with the provider.
     var concurrency = 16
     var keysFile: String?
+    /// Further settings, each `key: value`, of the sections `redis`, `refresh` and `lease` and of the provider.
+    var redis: [String] = []
+    var refresh: [String] = []
+    var lease: [String] = []
+    var provider: [String] = []
 
     /// Writes it, with a sealing key beside it.
     ///
@@ -19,9 +24,9 @@ struct FleetConfiguration: Sendable {
             try TextFile.write(SealingKey.generate().revealBase64() + "\n", to: keyFile)
         }
         var lines = [
-            "redis: { url: \"\(redisURL)\" }",
+            "redis: { \((["url: \"\(redisURL)\""] + redis).joined(separator: ", ")) }",
             "sealing: { key_file: \"\(keyFile)\" }",
-            "refresh: { proactive: \(isProactive) }",
+            "refresh: { \((["proactive: \(isProactive)"] + refresh).joined(separator: ", ")) }",
             "providers:",
             "  \(MockProcess.provider):",
             "    preset: oauth2",
@@ -30,6 +35,8 @@ struct FleetConfiguration: Sendable {
             "    rotation: single_use",
             "    max_concurrent: \(concurrency)",
         ]
+        lines += provider.map { "    \($0)" }
+        if !lease.isEmpty { lines.append("lease: { \(lease.joined(separator: ", ")) }") }
         if let keysFile { lines.append("auth: { keys_file: \"\(keysFile)\" }") }
         let path = workshop.path("perennial.yaml")
         try TextFile.write(lines.joined(separator: "\n") + "\n", to: path)

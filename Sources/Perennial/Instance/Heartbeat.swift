@@ -9,9 +9,8 @@ import ServiceLifecycle
 
 /// Tells the fleet that this instance is there; at once when it becomes the leader or no longer is.
 final class Heartbeat: Service {
-    /// Informative only, so it may be rare.
-    static let interval = Duration.seconds(10)
-
+    /// Between two announcements. They are informative only, so it may be long.
+    private let interval: Duration
     private let registry: any InstanceRegistry
     private let instance: InstanceID
     private let host: String
@@ -20,11 +19,18 @@ final class Heartbeat: Service {
     private let statistics: RefreshStatistics
     private let time: any TimeSource
     private let pulse: Wakeup
+    /// Commands sent to the store so far.
+    private let commands: @Sendable () -> Int
+    private let budget: CommandBudget?
 
     init(
         registry: any InstanceRegistry, instance: InstanceID, host: String, listen: [String], leadership: Leadership?,
-        statistics: RefreshStatistics, time: any TimeSource, pulse: Wakeup
+        statistics: RefreshStatistics, time: any TimeSource, pulse: Wakeup, interval: Duration,
+        commands: @escaping @Sendable () -> Int, budget: CommandBudget?
     ) {
+        self.interval = interval
+        self.commands = commands
+        self.budget = budget
         self.registry = registry
         self.instance = instance
         self.host = host
@@ -38,14 +44,25 @@ final class Heartbeat: Service {
     func run() async throws {
         await cancelWhenGracefulShutdown { [self] in
             var startedAt: WallTime?
+            var forecast: CommandForecast?
+            var budget = budget
             while !Task.isCancelled {
                 let now = time.wall()
                 let began = startedAt ?? now
                 do {
-                    try await registry.announce(info(startedAt: began, seenAt: now), ttl: Self.interval * 3)
+                    let perDay = forecast?.perDay(count: commands(), now: time.monotonic())
+                    try await registry.announce(
+                        info(startedAt: began, seenAt: now, commandsPerDay: perDay), ttl: interval * 3)
                     // Kept only once Redis has answered: before that the clock is this machine's.
                     startedAt = began
-                    await pulse.wait(until: time.monotonic() + Self.interval, time: time)
+                    // The leader looks for all; where nobody leads, each does.
+                    if leadership?.isLeader ?? true, perDay != nil { try await budget?.look(now: time.monotonic()) }
+                    let counting = forecast ?? CommandForecast(beganAt: time.monotonic(), count: commands())
+                    forecast = counting
+                    var next = time.monotonic() + interval
+                    // The first forecast is told as soon as there is one.
+                    if perDay == nil { next = min(next, max(counting.readyAt, time.monotonic() + .milliseconds(1))) }
+                    await pulse.wait(until: next, time: time)
                 } catch {
                     await pulse.wait(until: time.monotonic() + .milliseconds(500), time: time)
                 }
@@ -55,11 +72,11 @@ final class Heartbeat: Service {
         await Task { [registry, instance] in try? await registry.withdraw(instance) }.value
     }
 
-    private func info(startedAt: WallTime, seenAt: WallTime) -> InstanceInfo {
+    private func info(startedAt: WallTime, seenAt: WallTime, commandsPerDay: Int?) -> InstanceInfo {
         InstanceInfo(
             id: instance.rawValue, host: host, pid: Int(ProcessInfo.processInfo.processIdentifier),
             version: perennialVersion, startedAt: startedAt.milliseconds, seenAt: seenAt.milliseconds, listen: listen,
             isProactive: leadership != nil, isLeader: leadership?.isLeader ?? false,
-            refreshes: statistics.snapshot().refreshed)
+            refreshes: statistics.snapshot().refreshed, commandsPerDay: commandsPerDay)
     }
 }

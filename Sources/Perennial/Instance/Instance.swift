@@ -72,7 +72,10 @@ public struct Instance: Sendable {
             await embedded?.stop()
             throw error
         }
-        redis.clientName = "perennial-\(id.rawValue.prefix(40))"
+        redis.pingInterval = configuration.redis.pingInterval
+        let isFrugal = configuration.redis.profile == .hosted
+        // A name is worth no command that is paid for.
+        if !isFrugal { redis.clientName = "perennial-\(id.rawValue.prefix(40))" }
         let time = FleetClock(initialWall: Host.wallTime)
         let client = RedisClient(configuration: redis, logger: logger)
         let keys = Keys(prefix: configuration.redis.prefix, partitions: Keys.partitions(on: redis.deployment))
@@ -80,7 +83,7 @@ public struct Instance: Sendable {
             client: client, keys: keys, ring: ring, clock: time,
             durability: configuration.redis.durability, durabilityTimeout: configuration.redis.durabilityTimeout,
             // The embedded Redis syncs every write before it answers.
-            watchesFailover: embedded == nil)
+            watchesFailover: embedded == nil, isFrugal: isFrugal)
         let curl = CurlClient()
         let hub = ChangeHub()
         let cache = TokenCache()
@@ -107,7 +110,13 @@ public struct Instance: Sendable {
             }
             heartbeat = Heartbeat(
                 registry: registry, instance: id, host: host, listen: listen, leadership: leadership,
-                statistics: deck.statistics, time: time, pulse: pulse)
+                statistics: deck.statistics, time: time, pulse: pulse,
+                interval: configuration.redis.heartbeatInterval,
+                commands: { client.commandCounts.values.reduce(0, +) },
+                budget: configuration.redis.commandBudget.map {
+                    CommandBudget(
+                        perDay: $0, instance: id, registry: registry, log: RedisBudgetLog(link: link), logger: logger)
+                })
             if let leadership { lastServices.append(leadership) }
         }
 

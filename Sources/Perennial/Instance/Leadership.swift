@@ -19,14 +19,18 @@ public final class Leadership: Service {
         let providers = configuration.providers
         // An account being worked on is moved ahead for longer than any attempt can take.
         let longestLock = providers.providers.compactMap { providers.policy(for: $0)?.lockTTL }.max() ?? .seconds(30)
+        let isFrugal = configuration.redis.profile == .hosted
+        let ttl = configuration.leaseTTL
         keeper = LeaseKeeper(
-            store: leases, instance: instance, ttl: configuration.leaseTTL, time: time, logger: logger,
+            store: leases, instance: instance, ttl: ttl, renewAfter: isFrugal ? ttl * 2 / 3 : nil, time: time,
+            logger: logger,
             seed: .random(in: .min ... .max))
         scheduler = ProactiveScheduler(
             store: schedule, coordinator: coordinator, policies: providers, time: time,
             configuration: .init(
                 interval: configuration.refresh.interval, window: configuration.refresh.window,
-                maxConcurrent: configuration.refresh.maxConcurrent, hold: longestLock + .seconds(5)),
+                maxConcurrent: configuration.refresh.maxConcurrent, blindSleep: .seconds(isFrugal ? 60 : 1),
+                hold: longestLock + .seconds(5), scheduleKeepsTaken: isFrugal),
             logger: logger, isSubscribed: { cache.isSubscribed })
         self.pulse = pulse
     }

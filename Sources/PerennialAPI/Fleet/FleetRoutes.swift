@@ -43,6 +43,10 @@ struct FleetRoutes: Sendable {
             writer.bool(instance.isLeader)
             writer.key("refreshes")
             writer.integer(Int64(instance.refreshes))
+            if let commands = instance.commandsPerDay {
+                writer.key("commands_per_day")
+                writer.integer(Int64(commands))
+            }
         }
     }
 

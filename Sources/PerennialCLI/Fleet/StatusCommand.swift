@@ -1,5 +1,6 @@
 import ArgumentParser
 import Perennial
+import PerennialConfiguration
 import RedisStore
 import RefreshCore
 
@@ -24,10 +25,28 @@ struct StatusCommand: AsyncParsableCommand {
             var instance: String
             var epoch: Int64
         }
+        /// What the fleet sends to Redis, by the forecasts of its instances.
+        struct Commands: Encodable, Sendable {
+            /// Nil until the first instance has a forecast.
+            var perDay: Int?
+            /// Instances that have a forecast.
+            var instances: Int
+            var budget: Int?
+            /// Of the budget: 1 is all of it.
+            var share: Double?
+
+            init(_ fleet: [InstanceInfo], budget: Int?) {
+                perDay = CommandBudget.forecast(fleet)
+                instances = fleet.count { $0.commandsPerDay != nil }
+                self.budget = budget
+                if let perDay, let budget { share = (1000 * Double(perDay) / Double(budget)).rounded() / 1000 }
+            }
+        }
         var redisVersion: String?
         var warnings: [String]
         var leader: Lead?
         var instances: [InstanceInfo]
+        var commands: Commands
         var accounts: [String: Int]
         var total: Int
         var nextExpiry: Int64?
@@ -51,12 +70,14 @@ struct StatusCommand: AsyncParsableCommand {
 
     private static func collect(_ instance: Instance) async throws -> Report {
         let desk = try JournalDesk(instance.configuration)
+        let fleet = try await instance.registry.instances()
         var report = Report(
             redisVersion: await ServerSurvey.version(instance.link),
             warnings: await ServerSurvey.warnings(instance.link)
                 + JournalWords.warnings(try desk.reports(), catalog: desk.catalog, now: desk.now),
             leader: try await instance.leases.holder().map { Report.Lead(instance: $0.instance, epoch: $0.epoch) },
-            instances: try await instance.registry.instances(), accounts: [:], total: 0, nextExpiry: nil,
+            instances: fleet, commands: Report.Commands(fleet, budget: instance.configuration.redis.commandBudget),
+            accounts: [:], total: 0, nextExpiry: nil,
             needsLogin: [])
         var after: AccountID?
         repeat {
@@ -76,9 +97,23 @@ struct StatusCommand: AsyncParsableCommand {
         return report
     }
 
+    private static func describe(_ commands: Report.Commands, of instances: Int) -> String {
+        guard let perDay = commands.perDay else {
+            let budget = commands.budget.map { ", budget \($0) a day" } ?? ""
+            return "Commands   no forecast yet\(budget)"
+        }
+        var line = "Commands   about \(perDay) a day"
+        if commands.instances < instances { line += " by \(commands.instances) of \(instances) instances" }
+        if let budget = commands.budget, let share = commands.share {
+            line += ", \(Int((share * 100).rounded())) % of the budget of \(budget)"
+        }
+        return line
+    }
+
     private static func describe(_ report: Report, now: WallTime) -> [String] {
         var lines = ["Redis      \(report.redisVersion ?? "unknown version")"]
         lines += report.warnings.map { "           warning: \($0)" }
+        lines.append(describe(report.commands, of: report.instances.count))
         lines.append("Leader     \(report.leader.map { "\($0.instance) (epoch \($0.epoch))" } ?? "none")")
         let states = AccountStatus.allCases.compactMap { status in
             report.accounts[status.rawValue].map { "\($0) \(status.rawValue)" }

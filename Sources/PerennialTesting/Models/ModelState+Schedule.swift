@@ -42,7 +42,10 @@ extension ModelState {
     }
 
     public mutating func acquireLease(_ instance: InstanceID, ttl: Duration, now: WallTime) -> LeaseBid {
-        if let lease, now < lease.until { return .held(remaining: lease.until - now) }
+        // One's own is left over from before a restart.
+        if let lease, now < lease.until, lease.holder != instance {
+            return .held(remaining: lease.until - now)
+        }
         leaseEpoch += 1
         lease = Lease(holder: instance, epoch: leaseEpoch, until: now + ttl)
         writes += 1

@@ -117,7 +117,8 @@ public final class RedisClient: Sendable, Service {
     /// Where the connection for subscriptions stands; ``RedisConnectionState/idle`` until somebody subscribes.
     public var subscriptionState: RedisConnectionState { subscriptionLink.phase }
 
-    /// Commands sent since the start, by name: those of the client itself (PING, AUTH, …) included.
+    /// Commands sent since the start, by name: those of the client itself (PING, AUTH, …) included, and those that
+    /// scripts usually run (``RedisScript/usualCommands``).
     public var commandCounts: [String: Int] { counter.snapshot }
 
     // MARK: commands

@@ -3,6 +3,12 @@ import NIOCore
 import NIOPosix
 import NIOSSL
 
+#if canImport(Glibc)
+    import Glibc
+#else
+    import Darwin
+#endif
+
 /// Makes connections that are ready for use: TCP or Unix socket, TLS, authentication, database, name, one PING.
 struct ConnectionFactory: Sendable {
     var configuration: RedisConfiguration
@@ -63,6 +69,7 @@ struct ConnectionFactory: Sendable {
                     try await bootstrap
                     .channelOption(.socketOption(.so_keepalive), value: 1)
                     .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+                    .channelOption(.tcpOption(Self.keepAliveIdle), value: Self.keepAliveSeconds)
                     .connect(host: host, port: port, channelInitializer: initialize)
             case .unixSocket(let path):
                 return try await bootstrap.connect(unixDomainSocketPath: path, channelInitializer: initialize)
@@ -73,6 +80,14 @@ struct ConnectionFactory: Sendable {
             throw RedisError(.unavailable, "Cannot connect to \(endpoint): \(failure.message)", underlying: error)
         }
     }
+
+    /// TCP asks after the peer by itself when nothing was heard for this many seconds: no command is spent on that.
+    private static let keepAliveSeconds = 60
+    #if canImport(Glibc)
+        private static let keepAliveIdle = NIOBSDSocket.Option(rawValue: TCP_KEEPIDLE)
+    #else
+        private static let keepAliveIdle = NIOBSDSocket.Option(rawValue: TCP_KEEPALIVE)
+    #endif
 
     /// An IP address cannot be asked for by SNI; NIOSSL then verifies the certificate against the peer's address.
     private static func tlsHandler(
@@ -137,6 +152,9 @@ struct ConnectionFactory: Sendable {
         switch (command.name, error.code) {
         case ("CLIENT", _), ("PING", "NOPERM"):
             // A name is a courtesy; a user who may not PING is answered all the same.
+            return
+        case ("PING", _) where error.isOverQuota:
+            // Connecting anew would not help, and costs: the commands that follow say what is the matter.
             return
         case ("AUTH", "WRONGPASS"), ("AUTH", "ERR"), ("AUTH", "NOPERM"):
             advice = "Redis refused the login. Check user and password of the Redis URL"

@@ -20,6 +20,7 @@ final class RedisConnection: Sendable {
     /// Where the connection leads.
     let endpoint: RedisEndpoint
     private let channel: any Channel
+    private let counter: CommandCounter
     private let handler: NIOLoopBound<RedisChannelHandler>
     private let outbox = NIOLockedValueBox(Outbox())
     private let ended: EventLoopFuture<RedisError>
@@ -38,6 +39,7 @@ final class RedisConnection: Sendable {
         }
         self.endpoint = endpoint
         self.channel = channel
+        self.counter = counter
         self.handler = NIOLoopBound(handler, eventLoop: channel.eventLoop)
         ended = promise.futureResult
         do {
@@ -47,6 +49,9 @@ final class RedisConnection: Sendable {
             throw error
         }
     }
+
+    /// Counts commands that a script has run.
+    func count(_ names: [String]) { counter.add(names) }
 
     /// Sends one command; an error reply is returned as a value.
     func send(_ command: RedisCommand, timeout: Duration) async throws(RedisError) -> RESPValue {

@@ -22,5 +22,13 @@ public struct RedisServerError: Error, Sendable, Hashable, CustomStringConvertib
         }
     }
 
+    /// Whether a hosted service takes no more commands because those paid for are used up (Upstash says
+    /// `ERR max requests limit exceeded` or `ERR max daily request limit exceeded`): the store is away until it is paid
+    /// for or the period is over.
+    public var isOverQuota: Bool {
+        let text = message.lowercased()
+        return text.contains("max requests limit") || text.contains("max daily request limit")
+    }
+
     public var description: String { message.isEmpty ? code : "\(code) \(message)" }
 }

@@ -8,8 +8,13 @@ extension RedisConnection {
     ) async throws(RedisError) -> RESPValue {
         let started = ContinuousClock.now
         let reply = try await send(script.evalsha(keys: keys, arguments: arguments), asking: asking, timeout: timeout)
-        guard reply.serverError?.code == "NOSCRIPT" else { return reply }
+        guard reply.serverError?.code == "NOSCRIPT" else {
+            if reply.serverError == nil { count(script.usualCommands) }
+            return reply
+        }
         let remaining = max(timeout - (ContinuousClock.now - started), .milliseconds(1))
-        return try await send(script.eval(keys: keys, arguments: arguments), asking: asking, timeout: remaining)
+        let second = try await send(script.eval(keys: keys, arguments: arguments), asking: asking, timeout: remaining)
+        if second.serverError == nil { count(script.usualCommands) }
+        return second
     }
 }

@@ -7,8 +7,12 @@ public struct RedisScript: Sendable, Hashable {
     public let source: String
     /// The SHA-1 of the source in lower-case hexadecimal, which `EVALSHA` takes. It names the script, it protects nothing.
     public let sha1: String
+    /// The commands that one run usually makes, by name: hosted services bill each. They are added to
+    /// ``RedisClient/commandCounts`` for every run, so that the counts come close to what the server counts.
+    public let usualCommands: [String]
 
-    public init(name: String, source: String) {
+    public init(name: String, source: String, usualCommands: [String] = []) {
+        self.usualCommands = usualCommands
         self.name = name
         self.source = source
         let digits = Array("0123456789abcdef")

@@ -25,13 +25,13 @@ public struct RedisAccountStore: AccountStore {
             case .whenDue: ("due", -1)
             }
         let (reply, confirmation) = try await link.evaluateDurably(
-            ScriptLibrary.begin,
+            link.isFrugal ? ScriptLibrary.frugalBegin : ScriptLibrary.begin,
             keys: [keys.account(id), keys.lock(id), keys.due(partition, request.provider), keys.pauses(partition)],
             arguments: [
                 id.rawValue, request.provider.rawValue, demand.word, demand.seen, request.attempt.rawValue,
                 request.origin.rawValue, request.lockTTL.wholeMilliseconds, request.recovering?.rawValue ?? "",
                 request.ignoresBackoff ? 1 : 0, request.floor.map { String($0.rawValue) } ?? "",
-                link.watchesFailover ? request.failoverHold.wholeMilliseconds : 0,
+                link.watchesFailover ? request.failoverHold.wholeMilliseconds : 0, link.isFrugal ? 1 : 0,
             ], writes: { $0.first?.string == "GRANTED" })
         guard reply.count >= 5, let word = reply[0].string, let now = link.align(reply, at: 1) else {
             throw .malformed("BEGIN")
@@ -106,7 +106,7 @@ public struct RedisAccountStore: AccountStore {
             throw StoreError(error)
         }
         let (reply, confirmation) = try await link.evaluateDurably(
-            ScriptLibrary.commit,
+            link.isFrugal ? ScriptLibrary.frugalCommit : ScriptLibrary.commit,
             keys: [
                 keys.account(id), keys.lock(id), keys.due(partition, request.provider), keys.events(partition),
             ],
@@ -114,9 +114,9 @@ public struct RedisAccountStore: AccountStore {
                 id.rawValue, request.provider.rawValue, request.attempt.rawValue, request.generation.rawValue, access,
                 refresh, request.tokenType, request.expiresAt.milliseconds, request.obtainedAt.milliseconds,
                 request.dueAt.milliseconds, origin.rawValue, request.isRecovery ? 1 : 0, keys.changes,
-                request.occasion.rawValue,
+                request.occasion.rawValue, link.clock.wall().milliseconds, link.isFrugal ? 1 : 0,
             ], writes: { ["COMMITTED", "ALREADY"].contains($0.first?.string) })
-        guard reply.count >= 3, let word = reply[0].string, link.align(reply, at: 1) != nil else {
+        guard reply.count >= 3, let word = reply[0].string else {
             throw .malformed("COMMIT")
         }
         switch word {
@@ -153,7 +153,7 @@ public struct RedisAccountStore: AccountStore {
         let id = request.account
         let partition = keys.partitionNumber(id)
         let reply = try await link.evaluate(
-            ScriptLibrary.settle,
+            link.isFrugal ? ScriptLibrary.frugalSettle : ScriptLibrary.settle,
             keys: [
                 keys.account(id), keys.lock(id), keys.due(partition, request.provider), keys.orphans(id),
                 keys.events(partition), keys.pauses(partition),
@@ -162,7 +162,7 @@ public struct RedisAccountStore: AccountStore {
                 id.rawValue, request.provider.rawValue, request.attempt.rawValue, request.generation.rawValue,
                 request.disposition.rawValue, request.fault.kind.rawValue, request.fault.message,
                 request.retryAfter.wholeMilliseconds, request.pauseProvider.map { String($0.wholeMilliseconds) } ?? "",
-                keys.changes, origin.rawValue,
+                keys.changes, origin.rawValue, link.isFrugal ? 1 : 0,
             ])
         guard reply.count >= 3, let word = reply[0].string, link.align(reply, at: 1) != nil else {
             throw .malformed("SETTLE")

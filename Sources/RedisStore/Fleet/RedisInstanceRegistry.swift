@@ -27,6 +27,8 @@ public struct RedisInstanceRegistry: InstanceRegistry {
         }
         let key = link.keys.instances
         _ = try await link.send(RedisCommand("HSET", key, instance.id, Array(data)), key: key)
+        // Elsewhere the scripts' replies do this by the way; here an instance may only read for hours.
+        if link.isFrugal { try await link.alignClock() }
     }
 
     public func withdraw(_ instance: InstanceID) async throws(StoreError) {

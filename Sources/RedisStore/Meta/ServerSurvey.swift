@@ -5,7 +5,7 @@ import RefreshCore
 public enum ServerSurvey {
     /// Warnings for an operator, each with what to do; empty when all is well.
     ///
-    /// Hosted services do not answer `CONFIG GET`; then `INFO` is asked, and what cannot be known is not warned about.
+    /// Hosted services do not answer `CONFIG GET`, and in the hosted profile it is not sent; then `INFO` is asked, and what cannot be known is not warned about.
     public static func warnings(_ link: RedisLink) async -> [String] {
         var warnings: [String] = []
         let info = (try? await link.send(RedisCommand("INFO"), key: nil))?.string ?? ""
@@ -41,6 +41,7 @@ public enum ServerSurvey {
     }
 
     private static func setting(_ name: String, _ link: RedisLink) async -> String? {
+        guard !link.isFrugal else { return nil }
         let reply = try? await link.send(RedisCommand("CONFIG", "GET", name), key: nil)
         guard let pair = reply?.array, pair.count == 2 else { return nil }
         return pair[1].string

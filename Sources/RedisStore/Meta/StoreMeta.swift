@@ -33,6 +33,7 @@ public enum StoreMeta {
                 RedisCommand("HSET", key, "check:\(sealing.idText)", sealed), key: key)
         }
         try await link.checkDurability()
+        try await link.alignClock()
         link.gate.open(partitions: partitions)
     }
 

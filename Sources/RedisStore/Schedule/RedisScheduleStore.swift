@@ -24,6 +24,7 @@ public struct RedisScheduleStore: ScheduleStore {
     private func takeDue(
         in partition: Int, limits: [ProviderName: Int], hold: Duration
     ) async throws(StoreError) -> DueBatch {
+        if link.isFrugal { return try await lookAtDue(in: partition, limits: limits) }
         let providers = limits.keys.sorted()
         var batch = DueBatch(due: [], nextDueIn: nil)
         var arguments: [any RedisArgument] = [hold.wholeMilliseconds]
@@ -44,6 +45,36 @@ public struct RedisScheduleStore: ScheduleStore {
             batch.due.append(DueAccount(account: id, provider: providers[Int(number) - 1]))
         }
         if wait >= 0 { batch.nextDueIn = .milliseconds(wait) }
+        return batch
+    }
+
+    /// One plain command for each provider: what is due stays where it is in the schedule, and paused providers are not
+    /// passed over, for BEGIN says that they are.
+    private func lookAtDue(in partition: Int, limits: [ProviderName: Int]) async throws(StoreError) -> DueBatch {
+        let providers = limits.keys.sorted()
+        let replies = try await link.pipeline(
+            providers.map {
+                RedisCommand("ZRANGE", keys.due(partition, $0), 0, max(0, limits[$0] ?? 0), "WITHSCORES")
+            }, key: keys.pauses(partition))
+        let now = link.clock.wall()
+        var batch = DueBatch(due: [], nextDueIn: nil)
+        for (provider, reply) in zip(providers, replies) {
+            guard let entries = reply.array, entries.count.isMultiple(of: 2) else { throw .malformed("the schedule") }
+            var left = max(0, limits[provider] ?? 0)
+            for index in stride(from: 0, to: entries.count, by: 2) {
+                guard let text = entries[index].string, let id = try? AccountID(text),
+                    let score = entries[index + 1].string.flatMap({ Double($0) })
+                else { throw .malformed("the schedule") }
+                let wait = WallTime(milliseconds: Int64(score)) - now
+                if wait <= .zero, left > 0 {
+                    batch.due.append(DueAccount(account: id, provider: provider))
+                    left -= 1
+                } else {
+                    batch.nextDueIn = min(batch.nextDueIn ?? .seconds(1 << 40), max(wait, .zero))
+                    break
+                }
+            }
+        }
         return batch
     }
 

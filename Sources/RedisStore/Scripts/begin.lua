@@ -1,13 +1,15 @@
 -- BEGIN: the claim to one generation's refresh token, in one round trip.
 -- KEYS  account, lock, due, pauses
 -- ARGV  id, provider, demand (newer|due), seen generation, attempt, origin, lock ttl ms, recovering attempt or '',
---       ignore back-off (0|1), newest generation known or '', failover hold ms or 0
+--       ignore back-off (0|1), newest generation known or '', failover hold ms or 0,
+--       frugal (0|1): no lock key is kept; the open intent with its age stands in for it
 -- Reply {word, now, detail, detail, snapshot, refresh token if granted}
 local id, provider, demand, seen, attempt, origin = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5], ARGV[6]
 local ttl, recovering, ignore_backoff = tonumber(ARGV[7]), ARGV[8], ARGV[9] == '1'
 local floor, failover_hold = tonumber(ARGV[10]), tonumber(ARGV[11])
+local frugal = ARGV[12] == '1'
 
-local account = load(KEYS[1])
+local account, refresh = load_with_refresh(KEYS[1])
 local now = now_ms()
 if not exists(account) then return {'MISSING', int(now), '', '', account} end
 
@@ -42,12 +44,10 @@ end
 local is_clock_back = is_ahead(tonumber(account[AT.updated_at]), now)
 
 local function grant(new_intent)
-    redis.call('SET', KEYS[2], attempt, 'PX', int(ttl))
+    if not frugal then redis.call('SET', KEYS[2], attempt, 'PX', int(ttl)) end
     account[AT.intent] = format_intent(new_intent)
     redis.call('HSET', KEYS[1], 'intent', account[AT.intent])
-    return {
-        'GRANTED', int(now), tostring(new_intent.resends), '', account, redis.call('HGET', KEYS[1], 'refresh'),
-    }
+    return {'GRANTED', int(now), tostring(new_intent.resends), '', account, refresh}
 end
 
 -- The reply to this very attempt was lost: the same answer again, written again so that a durability wait covers it.
@@ -64,7 +64,12 @@ if demand == 'due' then
     end
 end
 
-local pause = redis.call('HGET', KEYS[4], account[AT.provider])
+local pause, server
+if failover_hold > 0 then
+    pause, server = unpack(redis.call('HMGET', KEYS[4], account[AT.provider], SERVER))
+else
+    pause = redis.call('HGET', KEYS[4], account[AT.provider])
+end
 if pause then
     local until_ms, cause = string.match(pause, '^(%d+) (.*)$')
     -- No pause is longer than an hour.
@@ -81,14 +86,14 @@ end
 
 -- After a failover claims may be lost: nobody spends anything before their holders have come back with the answers.
 if failover_hold > 0 then
-    local since = watch_server(KEYS[4], now)
+    local since = watch_server(KEYS[4], now, server)
     if now < since + failover_hold then
         reschedule(since + failover_hold)
         return reply('QUARANTINED', int(since + failover_hold))
     end
 end
 
-local holder = redis.call('GET', KEYS[2])
+local holder = not frugal and redis.call('GET', KEYS[2])
 if holder and holder ~= attempt then
     local left = redis.call('PTTL', KEYS[2])
     -- One that lives longer than a lock can was set by a clock ahead; the intent says what is under way.

@@ -2,15 +2,15 @@
 -- holder still saves its token. Repeated after a lost reply it answers ALREADY.
 -- KEYS  account, lock, due, events
 -- ARGV  id, provider, attempt, generation, access, refresh, token type, expires at, obtained at, due at, origin,
---       recovery (0|1), channel, occasion (first|again|last)
+--       recovery (0|1), channel, occasion (first|again|last), now on the committer's clock in ms (which
+--       follows that of Redis), frugal (0|1): no lock to free, no event
 -- Reply {word, now, detail}: enabled (0|1); for BEHIND the generation; for an orphan the generation that stands in its
 -- way, or '' for a removed account
 local id, provider, attempt, generation = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
-local channel, occasion = ARGV[13], ARGV[14]
+local channel, occasion, now, frugal = ARGV[13], ARGV[14], tonumber(ARGV[15]), ARGV[16] == '1'
 
 local account = load(KEYS[1])
-local now = now_ms()
-free_lock(KEYS[2], attempt)
+if not frugal then free_lock(KEYS[2], attempt) end
 -- Also when later refreshes have followed: a journal that lost its note of the release in a power cut says it again.
 if is_recent(account, attempt) then
     -- Written once more, so that a durability wait that follows covers it.
@@ -35,8 +35,10 @@ redis.call(
 if account[AT.enabled] == '1' and account[AT.provider] == provider then
     redis.call('ZADD', KEYS[3], ARGV[10], id)
 end
-append_event(
-    KEYS[4], now, 'type', 'token.refreshed', 'account', id, 'provider', provider, 'generation', new_generation,
-    'instance', ARGV[11], 'recovery', ARGV[12])
+if not frugal then
+    append_event(
+        KEYS[4], now, 'type', 'token.refreshed', 'account', id, 'provider', provider, 'generation', new_generation,
+        'instance', ARGV[11], 'recovery', ARGV[12])
+end
 announce(channel, new_generation, 'refreshed', id)
 return {'COMMITTED', int(now), account[AT.enabled]}

@@ -29,6 +29,15 @@ local function load(key)
     return redis.call('HMGET', key, unpack(FIELDS))
 end
 
+-- The account and its sealed refresh token, in one command. The token is not part of the snapshot that replies carry.
+local FIELDS_AND_REFRESH = {unpack(FIELDS)}
+FIELDS_AND_REFRESH[#FIELDS + 1] = 'refresh'
+
+local function load_with_refresh(key)
+    local account = redis.call('HMGET', key, unpack(FIELDS_AND_REFRESH))
+    return account, table.remove(account)
+end
+
 local function exists(account)
     return account[AT.generation] and account[AT.removed] ~= '1'
 end
@@ -122,12 +131,13 @@ end
 -- replica is promoted or a server starts anew, and either may have lost writes that were acknowledged.
 local SERVER = ':server'
 
-local function watch_server(key, now)
+-- `known` is that field where the caller has read it already (false: not there), nil where it has not.
+local function watch_server(key, now, known)
     local info = redis.pcall('INFO', 'replication')
     local id = type(info) == 'string' and string.match(info, 'master_replid:(%x+)')
     -- A hosted server that does not tell: generations have to do.
     if not id then return 0 end
-    local known = redis.call('HGET', key, SERVER)
+    if known == nil then known = redis.call('HGET', key, SERVER) end
     local known_id, since = string.match(known or '', '^(%x+) (%d+)$')
     since = tonumber(since or '0')
     -- Neither a time ahead, after the clock was set back, nor an unknown server is left standing.

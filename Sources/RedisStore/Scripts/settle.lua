@@ -1,14 +1,14 @@
 -- SETTLE (ABORT and the other ends without tokens): puts an attempt to rest.
 -- KEYS  account, lock, due, orphans, events, pauses
 -- ARGV  id, provider, attempt, generation, disposition (released|refused|unresolved), fault kind, fault message,
---       retry after ms, pause ms or '', channel, origin
+--       retry after ms, pause ms or '', channel, origin, frugal (0|1): no lock to free
 -- Reply {word, now, snapshot}
 local id, provider, attempt, generation, disposition = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4]), ARGV[5]
 local kind, message, retry_ms, pause_ms, channel = ARGV[6], ARGV[7], tonumber(ARGV[8]), ARGV[9], ARGV[10]
 
 local account = load(KEYS[1])
 local now = now_ms()
-free_lock(KEYS[2], attempt)
+if ARGV[12] ~= '1' then free_lock(KEYS[2], attempt) end
 if pause_ms ~= '' then pause_provider(KEYS[6], provider, now, tonumber(pause_ms), kind .. ' ' .. message) end
 if not exists(account) then return {'MISSING', int(now), account} end
 if tonumber(account[AT.generation]) ~= generation then return {'MOVED', int(now), account} end

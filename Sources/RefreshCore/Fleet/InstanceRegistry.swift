@@ -14,10 +14,12 @@ public struct InstanceInfo: Sendable, Hashable, Codable {
     public var isLeader: Bool
     /// Refreshes it has committed since it started.
     public var refreshes: Int
+    /// Commands a day that it sends to the store, by its own forecast; nil as long as it has none.
+    public var commandsPerDay: Int?
 
     public init(
         id: String, host: String, pid: Int, version: String, startedAt: Int64, seenAt: Int64, listen: [String],
-        isProactive: Bool, isLeader: Bool, refreshes: Int
+        isProactive: Bool, isLeader: Bool, refreshes: Int, commandsPerDay: Int? = nil
     ) {
         self.id = id
         self.host = host
@@ -29,6 +31,7 @@ public struct InstanceInfo: Sendable, Hashable, Codable {
         self.isProactive = isProactive
         self.isLeader = isLeader
         self.refreshes = refreshes
+        self.commandsPerDay = commandsPerDay
     }
 }
 

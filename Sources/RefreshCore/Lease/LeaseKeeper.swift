@@ -25,13 +25,15 @@ public final class LeaseKeeper: Sendable {
     private let wakeup = Wakeup()
 
     public init(
-        store: any LeaseStore, instance: InstanceID, ttl: Duration, time: any TimeSource, logger: Logger, seed: UInt64
+        store: any LeaseStore, instance: InstanceID, ttl: Duration, renewAfter: Duration? = nil, time: any TimeSource,
+        logger: Logger, seed: UInt64
     ) {
         self.store = store
         self.instance = instance
         self.time = time
         self.logger = logger
-        self.machine = NIOLockedValueBox(LeaseMachine(ttl: ttl, now: time.monotonic(), seed: seed))
+        self.machine = NIOLockedValueBox(
+            LeaseMachine(ttl: ttl, renewAfter: renewAfter, now: time.monotonic(), seed: seed))
     }
 
     public var isLeader: Bool { machine.withLockedValue { $0.isLeader(at: time.monotonic()) } }

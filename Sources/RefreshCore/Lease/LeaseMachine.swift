@@ -18,12 +18,17 @@ public struct LeaseMachine: Sendable {
     }
 
     public let ttl: Duration
+    /// How long after it was asked for a lease is renewed.
+    private let renewAfter: Duration
     private var role: Role
     private var generator: SplitMix64
 
-    /// - Parameter ttl: life of the lease (design: 5 s; hosted: 5 min). Renewed at a third of it.
-    public init(ttl: Duration, now: MonotonicTime, seed: UInt64) {
+    /// - Parameters:
+    ///   - ttl: life of the lease (5 s; hosted: 30 min).
+    ///   - renewAfter: shorter than `ttl`; nil: a third of it, so that two renewals may fail.
+    public init(ttl: Duration, renewAfter: Duration? = nil, now: MonotonicTime, seed: UInt64) {
         self.ttl = ttl
+        self.renewAfter = renewAfter ?? ttl / 3
         self.role = .follower(nextBid: now)
         self.generator = SplitMix64(seed: seed)
     }
@@ -55,7 +60,7 @@ public struct LeaseMachine: Sendable {
     public mutating func bidAnswered(_ bid: LeaseBid, sentAt: MonotonicTime, now: MonotonicTime) -> Change {
         switch bid {
         case .acquired(let epoch):
-            role = .leader(epoch: epoch, heldUntil: sentAt + ttl, renewAt: sentAt + ttl / 3)
+            role = .leader(epoch: epoch, heldUntil: sentAt + ttl, renewAt: sentAt + renewAfter)
             return .began(epoch: epoch)
         case .held(let remaining):
             role = .follower(nextBid: now + min(remaining, ttl) + jitter(upTo: ttl / 20))
@@ -66,7 +71,7 @@ public struct LeaseMachine: Sendable {
     public mutating func renewAnswered(_ isHeld: Bool, sentAt: MonotonicTime, now: MonotonicTime) -> Change {
         guard case .leader(let epoch, _, _) = role else { return .none }
         if isHeld {
-            role = .leader(epoch: epoch, heldUntil: sentAt + ttl, renewAt: sentAt + ttl / 3)
+            role = .leader(epoch: epoch, heldUntil: sentAt + ttl, renewAt: sentAt + renewAfter)
             return .none
         }
         role = .follower(nextBid: now + jitter(upTo: ttl / 10))

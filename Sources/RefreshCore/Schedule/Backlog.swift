@@ -8,7 +8,33 @@ package struct Backlog: Sendable {
     /// When to look at the schedule of each provider; at once where there is none.
     private var nextLooks: [ProviderName: MonotonicTime] = [:]
 
-    package init() {}
+    /// Whether the schedule goes on to show accounts that were taken, so that they have to be known here.
+    private let scheduleKeepsTaken: Bool
+    /// Accounts that the schedule may still show as due although nothing is to be done now, by when that is over.
+    private var resting: [AccountID: MonotonicTime] = [:]
+
+    package init(scheduleKeepsTaken: Bool = false) {
+        self.scheduleKeepsTaken = scheduleKeepsTaken
+    }
+
+    /// Adds what a schedule that keeps taken accounts shows as due, except for what is in work or resting.
+    ///
+    /// - Returns: when the first of the resting ones may be taken; nil where none rests.
+    package mutating func add(shown accounts: [DueAccount], now: MonotonicTime) -> MonotonicTime? {
+        var first: MonotonicTime?
+        resting = resting.filter { $0.value > now }
+        for account in accounts where stages[account.account] == nil {
+            if let until = resting[account.account] {
+                first = min(first ?? until, until)
+            } else {
+                add(account)
+            }
+        }
+        return first
+    }
+
+    /// Until `time` the account is not taken again, whatever the schedule shows.
+    package mutating func rest(_ account: AccountID, until time: MonotonicTime) { resting[account] = time }
 
     package mutating func add(_ account: DueAccount) {
         switch stages[account.account] {
@@ -48,7 +74,9 @@ package struct Backlog: Sendable {
     package func wanted(_ policies: any PolicySource, limit: Int, now: MonotonicTime) -> [ProviderName: Int] {
         var wanted: [ProviderName: Int] = [:]
         for (provider, room) in rooms(policies, limit: limit) where nextLooks[provider].map({ $0 <= now }) ?? true {
-            wanted[provider] = room
+            // What is known already stands before the rest in such a schedule.
+            let known = scheduleKeepsTaken ? (waiting[provider]?.count ?? 0) + (underWay[provider] ?? 0) : 0
+            wanted[provider] = room + known + resting.count
         }
         return wanted
     }

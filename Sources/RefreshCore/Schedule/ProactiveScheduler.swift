@@ -15,16 +15,21 @@ public final class ProactiveScheduler: Sendable {
         public var blindSleep: Duration
         /// How far ahead an account is moved that is being worked on.
         public var hold: Duration
+        /// Whether the store leaves due accounts where they are in its schedule until they are refreshed or put off,
+        /// which saves commands: what is under way is known here.
+        public var scheduleKeepsTaken: Bool
 
         public init(
             interval: Duration = .seconds(900), window: Duration = .seconds(300), maxConcurrent: Int = 128,
-            blindSleep: Duration = .seconds(1), hold: Duration = .seconds(35)
+            blindSleep: Duration = .seconds(1), hold: Duration = .seconds(35),
+            scheduleKeepsTaken: Bool = false
         ) {
             self.interval = interval
             self.window = window
             self.maxConcurrent = maxConcurrent
             self.blindSleep = blindSleep
             self.hold = hold
+            self.scheduleKeepsTaken = scheduleKeepsTaken
         }
     }
 
@@ -76,7 +81,7 @@ public final class ProactiveScheduler: Sendable {
 
     /// Works until the reign ends or the task is cancelled; refreshes under way then land by themselves.
     public func run(_ reign: Reign) async {
-        var backlog = Backlog()
+        var backlog = Backlog(scheduleKeepsTaken: configuration.scheduleKeepsTaken)
         var hasReconciled = false
         var summaryAt = time.monotonic() + configuration.interval
         let progress = ScanProgress()
@@ -84,7 +89,9 @@ public final class ProactiveScheduler: Sendable {
         await withDiscardingTaskGroup { group in
             while !Task.isCancelled, reign.isCurrent {
                 if !hasReconciled { hasReconciled = await reconcile() }
-                for (account, look) in progress.takeFinished() { backlog.finished(account, lookAgainAt: look) }
+                for (account, look) in progress.takeFinished() {
+                    finished(account, lookAgainAt: look, in: &backlog)
+                }
                 if poked.exchange(false, ordering: .relaxed) { backlog.lookBy(time.monotonic()) }
                 await refill(&backlog)
                 for account in backlog.startable(policies, limit: configuration.maxConcurrent) {
@@ -129,12 +136,36 @@ public final class ProactiveScheduler: Sendable {
         ticks.add(1, ordering: .relaxed)
         do {
             let batch = try await store.takeDue(limits: limits, hold: configuration.hold)
-            for account in batch.due { backlog.add(account) }
-            backlog.looked(at: limits.keys, nextLook: now + (batch.nextDueIn ?? configuration.interval))
+            var next = now + (batch.nextDueIn.map(slackened) ?? configuration.interval)
+            if configuration.scheduleKeepsTaken {
+                if let first = backlog.add(shown: batch.due, now: now) { next = min(next, first) }
+            } else {
+                for account in batch.due { backlog.add(account) }
+            }
+            backlog.looked(at: limits.keys, nextLook: next)
         } catch {
             logger.warning("Schedule not read: \(error.message)")
             backlog.looked(at: limits.keys, nextLook: now + .seconds(1))
         }
+    }
+
+    /// How much later than needed a look is made where looks are paid for: one that comes a moment too early, for the
+    /// clocks agree to milliseconds only, finds nothing and has to be repeated.
+    private static let slack = Duration.milliseconds(100)
+
+    private func slackened(_ wait: Duration) -> Duration {
+        configuration.scheduleKeepsTaken && wait > .zero ? wait + Self.slack : wait
+    }
+
+    private func finished(_ account: DueAccount, lookAgainAt: MonotonicTime?, in backlog: inout Backlog) {
+        guard configuration.scheduleKeepsTaken else {
+            return backlog.finished(account, lookAgainAt: lookAgainAt)
+        }
+        // The schedule may not have been put right: such an account is not to be taken again at once, nor forgotten.
+        let now = time.monotonic()
+        let again = lookAgainAt.map { $0 + Self.slack } ?? now + configuration.hold
+        backlog.rest(account.account, until: min(max(again, now + .seconds(1)), now + configuration.hold))
+        backlog.finished(account, lookAgainAt: again)
     }
 
     private func nextLook(after result: RefreshResult) -> MonotonicTime? {

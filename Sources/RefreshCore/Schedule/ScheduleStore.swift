@@ -26,6 +26,9 @@ public struct DueBatch: Sendable, Hashable {
 public protocol ScheduleStore: Sendable {
     /// Takes up to `limits` due accounts of each provider and moves them `hold` ahead, so that another look does not
     /// find them again unless they are neither refreshed nor put off meanwhile. Costs what is due, not what exists.
+    ///
+    /// A store in which each command is paid for leaves them where they are; see
+    /// ``ProactiveScheduler/Configuration/scheduleKeepsTaken``.
     func takeDue(limits: [ProviderName: Int], hold: Duration) async throws(StoreError) -> DueBatch
     /// Scheduled accounts by provider.
     func scheduledCounts(_ providers: [ProviderName]) async throws(StoreError) -> [ProviderName: Int]

@@ -26,6 +26,16 @@ struct LeaseMachineTests {
         #expect(!machine.isLeader(at: start + .seconds(8)))
     }
 
+    @Test("renews later where a renewal is paid for, and still before the end")
+    func renewsLater() {
+        var machine = LeaseMachine(ttl: ttl, renewAfter: .seconds(4), now: start, seed: 1)
+        _ = machine.bidAnswered(.acquired(epoch: 4), sentAt: start, now: start)
+        #expect(machine.next(at: start).step == .sleep(until: start + .seconds(4)))
+        #expect(machine.next(at: start + .seconds(4)).step == .renew(epoch: 4))
+        _ = machine.renewAnswered(true, sentAt: start + .seconds(4), now: start + .seconds(4))
+        #expect(machine.next(at: start + .seconds(4)).step == .sleep(until: start + .seconds(8)))
+    }
+
     @Test("the lease is believed from before the request was sent, not from its answer")
     func countsFromSending() {
         var machine = LeaseMachine(ttl: ttl, now: start, seed: 1)
