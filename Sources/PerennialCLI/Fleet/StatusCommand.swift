@@ -97,7 +97,7 @@ struct StatusCommand: AsyncParsableCommand {
         return report
     }
 
-    private static func describe(_ commands: Report.Commands, of instances: Int) -> String {
+    static func describe(_ commands: Report.Commands, of instances: Int) -> String {
         guard let perDay = commands.perDay else {
             let budget = commands.budget.map { ", budget \($0) a day" } ?? ""
             return "Commands   no forecast yet\(budget)"
