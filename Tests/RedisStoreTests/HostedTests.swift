@@ -121,7 +121,7 @@ struct HostedTests {
 
     @Test func whatIsDueStaysInTheSchedule() async throws {
         try await hosted { fixture in
-            for number in 1...3 { try await fixture.add("due-\(number)", dueIn: .seconds(-number)) }
+            for number in 1...3 { try await fixture.add("due-\(number)", dueIn: .seconds(-60 * number)) }
             try await fixture.add("later", dueIn: .seconds(600))
             let limits = [StoreFixture.provider: 10]
             let before = try await commands(fixture)
