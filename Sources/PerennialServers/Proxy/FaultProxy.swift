@@ -36,13 +36,17 @@ public final class FaultProxy: Sendable {
 
     /// Where clients are to connect: a port on 127.0.0.1.
     public let port: Int
-    private let bootstrap: ServerBootstrap
+    private let target: Target
+    private let tap: (@Sendable () -> any ProxyTap)?
     /// Nil while nobody listens.
     private let channel: NIOLockedValueBox<(any Channel)?>
     private let control: ProxyControl
 
-    private init(bootstrap: ServerBootstrap, channel: any Channel, port: Int, control: ProxyControl) {
-        self.bootstrap = bootstrap
+    private init(
+        to target: Target, tap: (@Sendable () -> any ProxyTap)?, channel: any Channel, port: Int, control: ProxyControl
+    ) {
+        self.target = target
+        self.tap = tap
         self.channel = NIOLockedValueBox(channel)
         self.port = port
         self.control = control
@@ -57,7 +61,15 @@ public final class FaultProxy: Sendable {
         to target: Target, port: Int = 0, tap: (@Sendable () -> any ProxyTap)? = nil
     ) async throws -> FaultProxy {
         let control = ProxyControl()
-        let bootstrap = ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+        let channel = try await listen(on: port, target, tap, control)
+        guard let port = channel.localAddress?.port else { throw ServerFailure("the proxy listens on no port") }
+        return FaultProxy(to: target, tap: tap, channel: channel, port: port, control: control)
+    }
+
+    private static func listen(
+        on port: Int, _ target: Target, _ tap: (@Sendable () -> any ProxyTap)?, _ control: ProxyControl
+    ) async throws -> any Channel {
+        try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .serverChannelOption(.backlog, value: 1024)
             // So that it can listen again while connections of before are still ending.
             .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
@@ -71,9 +83,7 @@ public final class FaultProxy: Sendable {
                     try client.pipeline.syncOperations.addHandler(ProxyRefusal(tap: tap))
                 }.flatMap { client.setOption(.autoRead, value: true) }
             }
-        let channel = try await bootstrap.bind(host: "127.0.0.1", port: port).get()
-        guard let port = channel.localAddress?.port else { throw ServerFailure("the proxy listens on no port") }
-        return FaultProxy(bootstrap: bootstrap, channel: channel, port: port, control: control)
+            .bind(host: "127.0.0.1", port: port).get()
     }
 
     private static func link(
@@ -122,7 +132,7 @@ public final class FaultProxy: Sendable {
     /// Listens again, on the same port: have a ``StablePort`` for that.
     public func listenAgain() async throws {
         guard channel.withLockedValue({ $0 }) == nil else { return }
-        let channel = try await bootstrap.bind(host: "127.0.0.1", port: port).get()
+        let channel = try await Self.listen(on: port, target, tap, control)
         self.channel.withLockedValue { $0 = channel }
     }
 

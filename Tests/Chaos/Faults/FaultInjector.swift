@@ -32,8 +32,8 @@ struct FaultInjector: Sendable {
             switch fault.kind {
             case .kill, .killLeader, .pause, .pauseLeader, .twoLeaders, .clockInstance:
                 try await harmInstance(fault)
-            case .redisCut, .redisAway, .redisDelay, .redisSilence, .redisHalfClose, .wireCut, .wireAway, .wireDrop, .wireDelay,
-                .wireHalfClose, .wireLoseAnswer:
+            case .redisCut, .redisAway, .redisDelay, .redisSilence, .redisHalfClose, .wireCut, .wireAway, .wireDrop,
+                .wireDelay, .wireHalfClose, .wireLoseAnswer:
                 try await harmWire(fault)
             case .providerErrorBefore, .providerErrorAfter, .providerSlow, .providerTruncated, .providerUnparseable,
                 .providerThrottle, .providerDrop:
