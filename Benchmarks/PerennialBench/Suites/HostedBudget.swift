@@ -3,7 +3,7 @@ import ConfigurationFile
 import CurlClient
 import MockProvider
 import NIOConcurrencyHelpers
-import PerennialTesting
+import PerennialServers
 import RedisClient
 
 /// What a fleet costs where each command is paid for.
