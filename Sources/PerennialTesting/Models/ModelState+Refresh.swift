@@ -104,7 +104,9 @@ extension ModelState {
         let id = request.account
         let ownsLock = liveLock(id, now: now)?.attempt == request.attempt
         freeLock(id, attempt: request.attempt, now: now)
-        guard var record = records[id] else { return .orphaned }
+        guard var record = records[id] else {
+            return request.occasion == .again && request.generation <= Generation(0) ? .superseded : .orphaned
+        }
         if record.recentAttempts.contains(request.attempt) {
             // Written once more, so that a durability wait that follows covers it.
             if planted != .dropTouchWrite { writes += 1 }

@@ -106,7 +106,9 @@ extension SimulatedProcess {
                     done(.success(Served(reply: result, isConfirmed: true)))
                 }
             }
-            waitForReplica(reachable, serial, until: world.now + Self.waitTimeout) { [self] isConfirmed in
+            // What other calls write meanwhile is their affair: each has a connection of its own while it waits.
+            let offset = serial == connectionSerial ? connection?.lastWrite : nil
+            waitForReplica(reachable, offset, until: world.now + Self.waitTimeout) { [self] isConfirmed in
                 answer(name, serial, number, sentAt, timeoutAt, life) {
                     done(.success(Served(reply: result, isConfirmed: isConfirmed)))
                 }
@@ -115,8 +117,10 @@ extension SimulatedProcess {
     }
 
     /// `WAIT`: covers the last write of this connection, and returns at once where there was none.
-    private func waitForReplica(_ node: Int, _ serial: Int, until limit: TrueTime, _ done: @escaping (Bool) -> Void) {
-        guard serial == connectionSerial, let offset = connection?.lastWrite else { return done(true) }
+    private func waitForReplica(
+        _ node: Int, _ offset: Int64?, until limit: TrueTime, _ done: @escaping (Bool) -> Void
+    ) {
+        guard let offset else { return done(true) }
         if world.redis.confirmed(by: node, at: world.now) >= offset { return done(true) }
         if world.now >= limit
             || world.redis.nodes[node].replicationCutAt != nil && world.now + .milliseconds(50) > limit
@@ -124,7 +128,7 @@ extension SimulatedProcess {
             return done(false)
         }
         world.at(world.now + max(.milliseconds(5), world.redis.lag / 4)) { [self] in
-            waitForReplica(node, serial, until: limit, done)
+            waitForReplica(node, offset, until: limit, done)
         }
     }
 
