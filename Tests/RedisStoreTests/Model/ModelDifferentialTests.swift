@@ -5,7 +5,7 @@ import Testing
 
 /// The model that the simulator runs on, against the scripts themselves: the same operations in the same order have to
 /// get the same replies and leave the same accounts behind.
-@Suite(.timeLimit(.minutes(3)))
+@Suite(.timeLimit(.minutes(10)))
 struct ModelDifferentialTests {
     static let operationsPerSeed = 600
 
