@@ -13,7 +13,8 @@ struct Loss: Sendable, Codable {
 /// Finds out what became of the answer that an account lacks.
 ///
 /// The wires know who sent which refresh token when; the ledger, what the provider did about it; the timeline, what was
-/// done to whom meanwhile. Only the newest refresh token that was sent matters: the answers to all before it arrived.
+/// done to whom meanwhile. What matters is the refresh token whose second use was taken for theft, or else the newest that was
+/// sent: the answers to all before it arrived.
 struct LossFinder: Sendable {
     var rotations: [Rotation]
     var wires: [[WireExchange]]
@@ -65,13 +66,16 @@ struct LossFinder: Sendable {
             return ("no refresh token of it has ever reached the provider", false)
         }
         let exchanges = wires[account.provider].filter { $0.family == family }.sorted { $0.sentAt < $1.sentAt }
-        guard let place = exchanges.map(\.place).max() else {
+        let all = pair(exchanges, with: uses)
+        // The second use of a spent token is what takes everything away: later ones are refused because of it.
+        let reused = all.first { $0.use?.outcome == .reuse }
+        guard let place = reused?.exchange.place ?? exchanges.map(\.place).max() else {
             return ("no refresh token of it was seen on the wire", false)
         }
-        let sent = pair(exchanges.filter { $0.place == place }, with: uses)
+        let sent = all.filter { $0.exchange.place == place }
         let spends = sent.filter(\.isOpen)
         guard let first = spends.first else {
-            return ("its newest refresh token was sent once, and refused: \(Self.text(sent.first))", false)
+            return ("its newest refresh token was sent, and refused at once: \(Self.text(sent.first))", false)
         }
         // Generations count from 1.
         let isResent = recoveries[.init(account: account.id, generation: place + 1), default: 0] > 0
@@ -90,16 +94,16 @@ struct LossFinder: Sendable {
         return (cause, isResent)
     }
 
-    /// What the provider did about each exchange: in order, for a wire keeps what it carries in order.
+    /// What the provider did about each exchange: the first use of the same token that nothing else was answered with,
+    /// before the token was sent again.
     private func pair(_ exchanges: [WireExchange], with uses: [MockTokenUse]) -> [Spend] {
-        var rest = uses.filter { use in exchanges.contains { $0.token == use.fingerprint } }[...]
-        return exchanges.enumerated().map { index, exchange in
-            let next = index + 1 < exchanges.count ? exchanges[index + 1].sentAt : .max
-            // Two clocks of one machine: the wire's milliseconds end a moment before the provider's begin.
-            guard let use = rest.first, use.at.milliseconds < next, use.at.milliseconds >= exchange.sentAt - 2 else {
-                return Spend(exchange: exchange)
+        exchanges.map { exchange in
+            let next = exchanges.first { $0.token == exchange.token && $0.sentAt > exchange.sentAt }?.sentAt ?? .max
+            let use = uses.first {
+                // Both are milliseconds of one clock, each rounded by itself.
+                $0.fingerprint == exchange.token && $0.at.milliseconds >= exchange.sentAt - 1
+                    && $0.at.milliseconds < next
             }
-            rest = rest.dropFirst()
             return Spend(exchange: exchange, use: use)
         }
     }
