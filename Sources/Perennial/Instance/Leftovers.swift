@@ -31,28 +31,39 @@ final class Leftovers: Service {
 
     func run() async throws {
         await cancelWhenGracefulShutdown { [self] in
-            var pause = Duration.milliseconds(500)
+            var pause = Self.shortestPause
             while !Task.isCancelled {
-                if link.gate.reason == nil, isFailoverPossible.withLockedValue({ $0 }) { await restore() }
-                await coordinator.deck.journal.releaseExpired()
-                if link.gate.reason == nil, await coordinator.hasLeftovers() {
-                    let report = await coordinator.recoverLeftovers()
-                    if report.committed + report.orphaned > 0 {
-                        logger.notice(
-                            "journal: \(report.committed) stored, \(report.orphaned) kept as orphans, \(report.waiting + report.unusable) left"
-                        )
-                    }
-                    // While the store is away a try costs nothing, and each second counts when it is back: others may
-                    // take the silence for a lost answer. What cannot be used may wait.
-                    if report.waiting > 0 {
-                        pause = min(pause * 2, .seconds(2))
-                    } else {
-                        pause = report.unusable > 0 ? min(pause * 2, .seconds(30)) : .milliseconds(500)
-                    }
+                var left = await recover()
+                if link.gate.reason == nil, isFailoverPossible.withLockedValue({ $0 }) {
+                    await restore()
+                    // What had to wait for the generations before it can follow them now.
+                    left = await recover()
                 }
+                await coordinator.deck.journal.releaseExpired()
+                // While the store is away a try costs nothing, and each second counts when it is back: others may take
+                // the silence for a lost answer. What cannot be read costs no command, and must not slow down the rest.
+                pause = left > 0 ? min(pause * 2, Self.longestPause) : Self.shortestPause
                 await wakeup.wait(until: time.monotonic() + pause, time: time)
             }
         }
+    }
+
+    private static let shortestPause = Duration.milliseconds(500)
+    private static let longestPause = Duration.seconds(2)
+
+    /// Brings what is left into the store. Comes before ``restore()``, which may have much to offer: others wait for what
+    /// they do not know yet, and at last send the refresh token again.
+    ///
+    /// - Returns: how many answers are still left.
+    private func recover() async -> Int {
+        guard link.gate.reason == nil, await coordinator.hasLeftovers() else { return 0 }
+        let report = await coordinator.recoverLeftovers()
+        if report.committed + report.orphaned > 0 {
+            logger.notice(
+                "journal: \(report.committed) stored, \(report.orphaned) kept as orphans, \(report.waiting + report.unusable) left"
+            )
+        }
+        return report.waiting + report.unusable
     }
 
     /// Offers Redis what it had already, in case it has lost that.
