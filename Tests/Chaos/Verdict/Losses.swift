@@ -121,15 +121,19 @@ struct LossFinder: Sendable {
         func during(_ kinds: Set<FaultKind>, grace: Int64) -> FaultKind? {
             timeline.touching(kinds, instance: instance, from: exchange.sentAt, to: end + grace).first?.kind
         }
-        // Reading, sealing and syncing the answer takes a moment, on a busy machine a long one.
-        if let kill = during(FaultKind.kills, grace: 300) {
-            return ("instance \(instance) died between sending and journal (\(kill.rawValue))", true)
+        let pauses = timeline.touching(
+            FaultKind.pauses, instance: instance, from: exchange.sentAt, to: end + 300)
+        // Reading, sealing and syncing the answer takes a moment, on a busy machine a long one; one that was stopped
+        // meanwhile had not come to it.
+        let stoppedUntil = pauses.map { $0.to ?? .max }.max() ?? end
+        let kills = timeline.touching(
+            FaultKind.kills, instance: instance, from: exchange.sentAt, to: max(stoppedUntil, end + 300))
+        if let kill = kills.first {
+            return ("instance \(instance) died between sending and journal (\(kill.kind.rawValue))", true)
         }
         if let wire = during(FaultKind.ofTheWire, grace: 100) {
             return ("the answer was lost between provider and instance \(instance) (\(wire.rawValue))", true)
         }
-        let pauses = timeline.touching(
-            FaultKind.pauses, instance: instance, from: exchange.sentAt, to: end + 300)
         if let pause = pauses.first {
             // The re-send that is made shortly before the token ends cannot know that the answer waits in a socket.
             let isOvertaken = next.map { $0.exchange.sentAt < (pause.to ?? .max) + 1000 } ?? false
