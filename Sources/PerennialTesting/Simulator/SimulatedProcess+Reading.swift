@@ -34,7 +34,7 @@ extension SimulatedProcess {
                 var reading = reading
                 let known = cache.lastKnown(account)
                 let step = reading.refreshed(result, known: known, policy: policy, now: wall())
-                act(on: step, reading, told: result.snapshot, done)
+                act(on: step, reading, told: result.snapshot ?? reading.snapshot, done)
             }
         case .fail(let failure):
             let known = cache.lastKnown(request.account)

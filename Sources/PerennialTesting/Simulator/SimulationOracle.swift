@@ -268,7 +268,7 @@ struct SimulationOracle {
 
     /// A caller got nothing although this instance knew a valid token.
     ///
-    /// - Parameter told: the account as the failed refresh has just seen it. Paused then, and resumed in the same moment:
+    /// - Parameter told: the account as the failed refresh, or the read before it, has just seen it. Paused then, and resumed in the same moment:
     ///   either answer is right. And what is newer supersedes what is known, even where a clock that was set back makes
     ///   the older token look valid and the newer one not.
     mutating func withheld(

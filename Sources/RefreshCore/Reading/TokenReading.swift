@@ -15,7 +15,8 @@ public struct TokenReading: Sendable {
     static let mostRounds = 4
 
     public let request: TokenRequest
-    private var snapshot: AccountSnapshot?
+    /// The account as it was looked at last.
+    package private(set) var snapshot: AccountSnapshot?
     private var source = TokenAnswer.Source.memory
     private var rounds = 0
 
