@@ -25,7 +25,12 @@ end
 
 local generation = tonumber(account[AT.generation])
 -- The caller has seen newer tokens: this store has lost writes, and what it holds may have been spent.
-if floor and generation < floor then return reply('ROLLED_BACK') end
+if floor and generation < floor then
+    -- A write, so that a store which takes none just now (NOREPLICAS) says that instead: waiting for whoever can put
+    -- the tokens back counts only while they can be put back.
+    redis.call('HSET', KEYS[4], ':rolled_back', int(now))
+    return reply('ROLLED_BACK')
+end
 if demand == 'newer' and generation > seen then return reply('FRESH') end
 if account[AT.enabled] ~= '1' or account[AT.status] == 'reauth_required' then
     reschedule(nil)
