@@ -133,7 +133,8 @@ let package = Package(
         .executableTarget(
             name: "PerennialBench",
             dependencies: [
-                "ConfigurationFile", "CurlClient", "MockProvider", "PerennialServers", "PerennialTesting", "RedisClient", "RedisStore",
+                "ConfigurationFile", "CurlClient", "MockProvider", "PerennialServers", "PerennialTesting",
+                "RedisClient", "RedisStore",
                 "RefreshCore", "Sealing",
                 argumentParser, logging, nioConcurrency, nioCore, nioPosix,
             ], path: "Benchmarks/PerennialBench", swiftSettings: settings),
