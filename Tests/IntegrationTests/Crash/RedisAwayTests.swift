@@ -104,4 +104,28 @@ struct RedisAwayTests {
             #expect(try await site.expectOneRefresh(account))
         }
     }
+
+    /// A server that reads its data in after a restart answers, and must not be taken for one that has them.
+    @Test func loading() async throws {
+        // A millisecond for each of some thousand commands in the append-only file.
+        let directives = CrashSite.Setup().redisDirectives + ["key-load-delay 1000"]
+        try await CrashSite.run(.init(redisDirectives: directives)) { site in
+            let account = try await site.add(isExpired: true)
+            _ = try await site.redis.ask(
+                "eval", "for i = 1, 5000 do redis.call('SET', 'filling:' .. i, i) end", "0")
+            let restart = Task { try await site.redis.restart() }
+            try await eventually("Redis is loading", within: .seconds(20)) {
+                do {
+                    return try await site.redis.ask("ping", timeout: .seconds(2)).contains("LOADING")
+                } catch {
+                    return "\(error)".contains("LOADING")
+                }
+            }
+            let answer = await site.read(account)
+            #expect(answer.status == 503)
+            #expect(try await site.mock.totals().tokenRequests == 0)
+            try await restart.value
+            #expect(try await site.expectOneRefresh(account))
+        }
+    }
 }

@@ -73,7 +73,7 @@ import Testing
         let answer: @Sendable ([String], Int) -> String? = { _, other in
             "-\(line.replacing("PORT", with: String(other)))\r\n"
         }
-        try await run(timeout: .milliseconds(800), answer, answer) { client, a, b in
+        try await run(timeout: .seconds(2), answer, answer) { client, a, b in
             let started = ContinuousClock.now
             let error = await failure { () throws(RedisError) in
                 try await client.send(RedisCommand("SET", "foo", 1), key: "foo")
@@ -81,8 +81,8 @@ import Testing
             #expect(error?.code == .server || error?.code == .timeout)
             #expect(error?.serverError?.code == line.split(separator: " ").first.map(String.init))
             #expect(error?.mayHaveExecuted == false, "\(error as Any)")
-            #expect(ContinuousClock.now - started < .seconds(5))
-            #expect(a.count("SET") + b.count("SET") < 60, "there is a back-off")
+            #expect(ContinuousClock.now - started < .seconds(20))
+            #expect(a.count("SET") + b.count("SET") < 120, "there is a back-off")
         }
     }
 
