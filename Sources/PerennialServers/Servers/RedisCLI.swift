@@ -36,16 +36,8 @@ enum RedisCLI {
     }
 
     private static func read(_ path: String) -> String {
-        guard let file = fopen(path, "r") else { return "" }
-        defer { fclose(file) }
-        var text: [UInt8] = []
-        var block = [UInt8](repeating: 0, count: 16384)
-        while true {
-            let count = fread(&block, 1, block.count, file)
-            guard count > 0 else { break }
-            text.append(contentsOf: block.prefix(count))
-        }
-        while text.last == UInt8(ascii: "\n") || text.last == UInt8(ascii: "\r") { text.removeLast() }
-        return String(decoding: text, as: UTF8.self)
+        var text = TextFile.read(path) ?? ""
+        while let last = text.last, ["\n", "\r", "\r\n"].contains(last) { text.removeLast() }
+        return text
     }
 }

@@ -305,12 +305,5 @@ public func withRedisCluster<Result: Sendable>(
     _ body: (RedisCluster) async throws -> Result
 ) async throws -> Result {
     let cluster = try await RedisCluster.start(options)
-    do {
-        let result = try await body(cluster)
-        await cluster.stop()
-        return result
-    } catch {
-        await cluster.stop()
-        throw error
-    }
+    return try await stopping(cluster, isolation: isolation, by: { await $0.stop() }, after: body)
 }

@@ -88,10 +88,10 @@ public actor RedisServer {
     }
 
     private init(_ options: Options) throws {
-        // A socket path has at most 107 bytes, so the directory is kept short.
-        var template = Array("/tmp/prn-redis-XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else { throw StartError(description: "cannot make a temporary directory") }
-        directory = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        guard let directory = ShortDirectory.make(prefix: "prn-redis") else {
+            throw StartError(description: "cannot make a temporary directory")
+        }
+        self.directory = directory
         self.options = options
         busPort = options.mode == .clusterNode ? try FreePort.find() : nil
         switch options.listener {
@@ -109,18 +109,7 @@ public actor RedisServer {
     private nonisolated var configurationPath: String { "\(directory)/redis.conf" }
     private var logPath: String { "\(directory)/server-\(starts).log" }
 
-    private var log: String {
-        guard let file = fopen(logPath, "r") else { return "" }
-        defer { fclose(file) }
-        var text: [UInt8] = []
-        var block = [UInt8](repeating: 0, count: 16384)
-        while true {
-            let count = fread(&block, 1, block.count, file)
-            guard count > 0 else { break }
-            text.append(contentsOf: block.prefix(count))
-        }
-        return String(decoding: text, as: UTF8.self)
-    }
+    private var log: String { TextFile.read(logPath) ?? "" }
 
     private var configuration: String {
         var lines = ["dir \(directory)", "daemonize no", "loglevel notice", "always-show-logo no"]
@@ -239,12 +228,5 @@ public func withRedisServer<Result: Sendable>(
     _ body: (RedisServer) async throws -> Result
 ) async throws -> Result {
     let server = try await RedisServer.start(options)
-    do {
-        let result = try await body(server)
-        await server.stop()
-        return result
-    } catch {
-        await server.stop()
-        throw error
-    }
+    return try await stopping(server, isolation: isolation, by: { await $0.stop() }, after: body)
 }

@@ -198,12 +198,5 @@ public func withSentinelGroup<Result: Sendable>(
     _ body: (SentinelGroup) async throws -> Result
 ) async throws -> Result {
     let group = try await SentinelGroup.start(options)
-    do {
-        let result = try await body(group)
-        await group.stop()
-        return result
-    } catch {
-        await group.stop()
-        throw error
-    }
+    return try await stopping(group, isolation: isolation, by: { await $0.stop() }, after: body)
 }

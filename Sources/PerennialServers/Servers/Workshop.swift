@@ -13,10 +13,10 @@ public actor Workshop {
     private var keepsFiles = false
 
     private init(perennial: String, prefix: String) throws {
-        // Sockets may have at most 107 bytes, so the directory is kept short.
-        var template = Array("/tmp/\(prefix)-XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else { throw ServerFailure("cannot make a temporary directory") }
-        directory = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        guard let directory = ShortDirectory.make(prefix: prefix) else {
+            throw ServerFailure("cannot make a temporary directory")
+        }
+        self.directory = directory
         self.perennial = perennial
         http = CurlClient()
     }

@@ -14,6 +14,15 @@ final class Completion<Value: Sendable>: Sendable {
 
     private let state = NIOLockedValueBox(State())
 
+    /// One for work that the calling task is about to hand over. A task that is cancelled already hands nothing over:
+    /// its work could otherwise leave before ``value()`` hears of the cancellation.
+    static func forThisTask() throws(RedisError) -> Completion {
+        guard !Task.isCancelled else {
+            throw RedisError(.cancelled, "The calling task was cancelled.", mayHaveExecuted: false)
+        }
+        return Completion()
+    }
+
     /// Called right before the work leaves this process. False when nobody waits any more: then it must not start.
     func begin() -> Bool {
         state.withLockedValue { state in

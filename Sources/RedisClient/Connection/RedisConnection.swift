@@ -57,7 +57,7 @@ final class RedisConnection: Sendable {
     func send(_ command: RedisCommand, timeout: Duration) async throws(RedisError) -> RESPValue {
         var bytes = ByteBuffer()
         try command.encode(into: &bytes)
-        let waiter = Completion<RESPValue>()
+        let waiter = try Completion<RESPValue>.forThisTask()
         enqueue(
             Submission(
                 bytes: bytes, names: [command.name], waiter: waiter, pipelineOf: nil,
@@ -76,7 +76,7 @@ final class RedisConnection: Sendable {
         guard !commands.isEmpty else { return [] }
         var bytes = ByteBuffer()
         for command in commands { try command.encode(into: &bytes) }
-        let waiter = Completion<RESPValue>()
+        let waiter = try Completion<RESPValue>.forThisTask()
         enqueue(
             Submission(
                 bytes: bytes, names: commands.map(\.name), waiter: waiter, pipelineOf: commands.count,
