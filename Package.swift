@@ -158,7 +158,8 @@ let package = Package(
             dependencies: [
                 "CurlClient", "Journal", "MockProvider", "Perennial", "PerennialConfiguration", "PerennialServers",
                 "Providers", "RedisClient", "RedisStore", "RefreshCore", "Sealing", lifecycle, logging,
-            ], swiftSettings: settings),
+            ],
+            exclude: ["Peers/oauth_toolkit_server.py", "Peers/requirements.txt"], swiftSettings: settings),
         .testTarget(name: "CurlClientTests", dependencies: ["CurlClient", nioConcurrency], swiftSettings: settings),
         .testTarget(
             name: "MockProviderTests", dependencies: ["MockProvider", nioCore, nioPosix, logging, lifecycle],

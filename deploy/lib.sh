@@ -8,7 +8,7 @@ build_packages=(libhiredis-dev libcurl4-openssl-dev)
 # shellcheck disable=SC2034
 run_packages=(redis-server ca-certificates)
 # shellcheck disable=SC2034
-test_packages=(redis-server redis-tools nginx openssl wrk shellcheck curl faketime)
+test_packages=(redis-server redis-tools nginx openssl wrk shellcheck curl faketime python3-venv)
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -39,4 +39,15 @@ install_packages() {
 
 need_swift() {
     command -v swift >/dev/null || die "no Swift toolchain: install Swift 6.2 or later (https://www.swift.org/install)"
+}
+
+# The programs in Python that the tests talk to, at the versions of requirements.txt.
+need_peers() {
+    local wanted="$root/Tests/IntegrationTests/Peers/requirements.txt" venv="$root/.build-peers"
+    cmp -s "$wanted" "$venv/requirements.txt" && return 0
+    say "installing what the tests talk to"
+    rm -rf "$venv"
+    python3 -m venv "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement "$wanted"
+    cp "$wanted" "$venv/requirements.txt"
 }
