@@ -7,11 +7,15 @@ public struct TokenGrant: Sendable, Hashable {
     public var expiresAt: WallTime
     /// When it was asked for, on the clock that `expiresAt` was counted on; nil where that is not known.
     public var requestedAt: WallTime?
+    /// When the refresh token itself ends, after which only a new log-in helps; nil where the provider does not tell.
+    public var grantExpiresAt: WallTime?
 
     public init(
-        accessToken: Secret, refreshToken: Secret?, tokenType: String, expiresAt: WallTime, requestedAt: WallTime? = nil
+        accessToken: Secret, refreshToken: Secret?, tokenType: String, expiresAt: WallTime,
+        requestedAt: WallTime? = nil, grantExpiresAt: WallTime? = nil
     ) {
         self.requestedAt = requestedAt
+        self.grantExpiresAt = grantExpiresAt
         self.accessToken = accessToken
         self.refreshToken = refreshToken
         self.tokenType = tokenType
