@@ -13,8 +13,8 @@ import Testing
 @Suite(.serialized, .timeLimit(.minutes(8)))
 struct OAuthToolkitTests {
     private static let accounts = 50
-    /// Of access tokens, in seconds: about 25 rotations of each account within the test.
-    private static let lifetime = 12
+    /// Of access tokens, in seconds. They are replaced at half their life: about ten rotations of each account.
+    private static let lifetime = 30
     private static let duration = Duration.seconds(150)
 
     /// Three instances with readers, and with refusals reported at all three at once, for some minutes.
@@ -49,9 +49,9 @@ struct OAuthToolkitTests {
             #expect(report.families == Self.accounts + 1)
             #expect(report.lost == [])
             #expect(report.liveTokens == Self.accounts + 1)
-            // Each account about once in a lifetime; at the least half of that.
+            // Each account at the least once in a lifetime.
             let rotations = report.issued - report.families
-            #expect(rotations > Self.accounts * Int(Self.duration.components.seconds) / Self.lifetime / 2)
+            #expect(rotations > Self.accounts * Int(Self.duration.components.seconds) / Self.lifetime)
 
             let reused = try #require(toolkit.accounts.last)
             #expect(try await toolkit.spend(reused.refreshToken) == 200)
@@ -118,7 +118,7 @@ private struct Readers {
                         turn += 1
                         let id = accounts[(turn * 7 + reader) % count]
                         if turn % 20 == 0 {
-                            try await refuse(id, http, &tally)
+                            await refuse(id, http, &tally)
                         } else {
                             try await read(id, at: origins[turn % origins.count], http, &tally)
                         }
@@ -136,9 +136,8 @@ private struct Readers {
     }
 
     private func read(_ id: String, at origin: String, _ http: CurlClient, _ tally: inout Tally) async throws {
-        let answer = try await http.execute(
-            CurlRequest(url: "\(origin)/v1/accounts/\(id)/token", totalTimeout: .seconds(40)))
-        guard answer.status == 200 else {
+        let request = CurlRequest(url: "\(origin)/v1/accounts/\(id)/token", totalTimeout: .seconds(40))
+        guard let answer = try? await http.execute(request), answer.status == 200 else {
             tally.failures += 1
             return
         }
@@ -149,19 +148,16 @@ private struct Readers {
     }
 
     /// All instances are told at once to replace the newest token.
-    private func refuse(_ id: String, _ http: CurlClient, _ tally: inout Tally) async throws {
-        let statuses = try await withThrowingTaskGroup(of: Int.self) { group in
+    private func refuse(_ id: String, _ http: CurlClient, _ tally: inout Tally) async {
+        let statuses = await withTaskGroup(of: Int?.self) { group in
             for origin in origins {
-                group.addTask {
-                    try await http.execute(
-                        CurlRequest(
-                            method: "POST", url: "\(origin)/v1/accounts/\(id)/refresh",
-                            headers: [("Content-Type", "application/json")], body: Array("{}".utf8),
-                            totalTimeout: .seconds(40))
-                    ).status
-                }
+                let request = CurlRequest(
+                    method: "POST", url: "\(origin)/v1/accounts/\(id)/refresh",
+                    headers: [("Content-Type", "application/json")], body: Array("{}".utf8),
+                    totalTimeout: .seconds(40))
+                group.addTask { try? await http.execute(request).status }
             }
-            return try await group.reduce(into: []) { $0.append($1) }
+            return await group.reduce(into: []) { $0.append($1) }
         }
         tally.failures += statuses.filter { $0 != 200 }.count
     }
