@@ -9,6 +9,7 @@ let settings: [SwiftSetting] = [
 
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let cryptoExtras = Target.Dependency.product(name: "CryptoExtras", package: "swift-crypto")
 let deque = Target.Dependency.product(name: "DequeModule", package: "swift-collections")
 let httpTypes = Target.Dependency.product(name: "HTTPTypes", package: "swift-http-types")
 let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
@@ -53,6 +54,8 @@ let package = Package(
         .target(
             name: "Journal", dependencies: ["RefreshCore", "Sealing", logging], swiftSettings: settings),
 
+        .target(name: "JSONText", swiftSettings: settings),
+
         // The C libraries, each imported by one target only.
         .target(name: "CHiredis", linkerSettings: [.linkedLibrary("hiredis")]),
         .target(name: "CCurl", linkerSettings: [.linkedLibrary("curl")]),
@@ -68,7 +71,8 @@ let package = Package(
             resources: [.embedInCode("Scripts")], swiftSettings: settings),
         .target(name: "ConfigurationFile", dependencies: [yams], swiftSettings: settings),
         .target(
-            name: "Providers", dependencies: ["ConfigurationFile", "CurlClient", "RefreshCore"],
+            name: "Providers",
+            dependencies: ["ConfigurationFile", "CurlClient", "JSONText", "RefreshCore", crypto, cryptoExtras],
             resources: [.embedInCode("Presets")], swiftSettings: settings),
         .target(
             name: "PerennialConfiguration",
@@ -79,7 +83,8 @@ let package = Package(
         .target(
             name: "PerennialAPI",
             dependencies: [
-                "RefreshCore", crypto, httpTypes, hummingbirdCore, lifecycle, logging, nioConcurrency, nioCore, nioHTTP,
+                "JSONText", "RefreshCore", crypto, httpTypes, hummingbirdCore, lifecycle, logging, nioConcurrency,
+                nioCore, nioHTTP,
                 nioHTTPTypes, nioPosix,
             ], swiftSettings: settings),
         .target(
@@ -97,7 +102,7 @@ let package = Package(
         .executableTarget(
             name: "PerennialCLI",
             dependencies: [
-                "ConfigurationFile", "CurlClient", "Journal", "MockProvider", "Perennial", "PerennialAPI",
+                "ConfigurationFile", "CurlClient", "JSONText", "Journal", "MockProvider", "Perennial", "PerennialAPI",
                 "PerennialConfiguration", "Providers", "RedisClient", "RedisStore", "RefreshCore", "Sealing",
                 argumentParser, lifecycle, logging, nioConcurrency, unixSignals,
             ], swiftSettings: settings),
@@ -166,7 +171,10 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(
             name: "ProvidersTests",
-            dependencies: ["ConfigurationFile", "CurlClient", "Providers", "RefreshCore", nioConcurrency],
+            dependencies: [
+                "ConfigurationFile", "CurlClient", "JSONText", "Providers", "RefreshCore", crypto, cryptoExtras,
+                nioConcurrency, subprocess,
+            ],
             swiftSettings: settings),
         .testTarget(
             name: "PerennialConfigurationTests",
@@ -174,7 +182,9 @@ let package = Package(
             swiftSettings: settings),
         .testTarget(
             name: "PerennialAPITests",
-            dependencies: ["PerennialAPI", "RefreshCore", lifecycle, logging, nioConcurrency, nioCore, nioPosix],
+            dependencies: [
+                "JSONText", "PerennialAPI", "RefreshCore", lifecycle, logging, nioConcurrency, nioCore, nioPosix,
+            ],
             swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]

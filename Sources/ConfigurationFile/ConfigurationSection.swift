@@ -76,6 +76,20 @@ public final class ConfigurationSection {
         entry(key) != nil
     }
 
+    /// Whether something stands at `path`, keys joined by dots, below this section. Makes nothing known.
+    public func holds(_ path: String) -> Bool {
+        let keys = path.split(separator: ".").map(String.init)
+        guard let first = keys.first, let entry = entries[first] else { return false }
+        var node = entry.value
+        for key in keys.dropFirst() {
+            guard case .mapping(let mapping) = node,
+                let next = mapping.first(where: { $0.key.scalar?.string == key })
+            else { return false }
+            node = next.value
+        }
+        return !Self.isNull(node)
+    }
+
     /// Reads a nested mapping; nil when it is absent. An empty one counts as present.
     public func section<T>(_ key: String, _ body: (ConfigurationSection) -> T) -> T? {
         guard let entry = entry(key) else { return nil }
@@ -135,7 +149,8 @@ public final class ConfigurationSection {
         report(.invalidValue, key, message)
     }
 
-    private func report(
+    /// Reports an issue with what stands at `origin`.
+    public func report(
         _ code: ConfigurationIssue.Code, at origin: ConfigurationIssue.Origin, key: String, _ message: String
     ) {
         context.issues.report(ConfigurationIssue(code, at: origin, key: key, message))

@@ -28,7 +28,7 @@ struct PresetTests {
         #expect(plain.preset == "oauth2")
         #expect(plain.clientAuth == .none)
         #expect(plain.errors == .standard)
-        #expect(!ErrorRules.standard.rules.isEmpty)
+        #expect(!ErrorRules.standard.token.rules.isEmpty)
         #expect(catalog.providers.map(\.rawValue) == ["c", "g", "o"])
     }
 
@@ -66,8 +66,9 @@ struct PresetTests {
             name: try name("c"), tokenURL: "http://127.0.0.1:1/t", clientID: "id", clientSecret: Secret("s"),
             clientAuth: .basic, requestFormat: .form, rotation: .grace(.seconds(30)), errors: read.errors)
         expected.preset = "claude"
-        expected.parameters = [RequestField(name: "a", value: Secret("b"))]
-        expected.headers = [RequestField(name: "X-A", value: Secret("b"))]
+        expected.given = read.given
+        expected.parameters = [RequestField(name: "a", value: Template(literal: "b"))]
+        expected.headers = [RequestField(name: "X-A", value: Template(literal: "b"))]
         expected.scope = "one two"
         expected.audience = "au"
         expected.resources = ["r1", "r2"]
@@ -84,11 +85,11 @@ struct PresetTests {
         expected.backoffCap = .seconds(20)
         #expect(read == expected)
         #expect(
-            read.errors.rules.prefix(3) == [
-                .init(.refused, code: "gone"), .init(.refused, code: "denied", status: 403),
-                .init(.refused, status: 410),
+            read.errors.token.rules.prefix(3) == [
+                ErrorRule(.refused, code: "gone"), ErrorRule(.refused, code: "denied", status: 403),
+                ErrorRule(.refused, status: 410),
             ])
-        #expect(read.errors.rules.contains(.init(.refused, code: "invalid_grant")))
+        #expect(read.errors.token.rules.contains(ErrorRule(.refused, code: "invalid_grant")))
         #expect(read.refreshPolicy.contradiction == nil)
         #expect(read.refreshPolicy.maxConcurrentExchanges == 3)
     }
@@ -106,7 +107,7 @@ struct PresetTests {
         ),
         (
             "{ preset: cluade, client_id: c }",
-            "p.yaml:2:19: providers.acme.preset: \"cluade\" is not one of oauth2, claude, gemini; did you mean claude?"
+            "p.yaml:2:19: providers.acme.preset: \"cluade\" is not one of oauth2, client_credentials, jwt_bearer, claude, gemini, openai, pixiv, warp, intranet; did you mean claude?"
         ),
         ("{ token_url: /t, client_id: c }", "p.yaml:2:22: providers.acme.token_url: is not an absolute URL"),
         (

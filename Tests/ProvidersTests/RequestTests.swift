@@ -73,9 +73,10 @@ struct RequestTests {
         definition.scope = "a b"
         definition.audience = "au"
         definition.resources = ["https://r/1", "https://r/2"]
-        definition.parameters = [RequestField(name: "x", value: Secret("y z"))]
+        definition.parameters = [RequestField(name: "x", value: Template(literal: "y z"))]
         definition.headers = [
-            RequestField(name: "user-agent", value: Secret("other")), RequestField(name: "X-Key", value: Secret("k")),
+            RequestField(name: "user-agent", value: Template(literal: "other")),
+            RequestField(name: "X-Key", value: Template(literal: "k")),
         ]
         definition.caFile = "/ca.pem"
         let request = try await request(definition, refreshToken: "r+t")
@@ -93,7 +94,7 @@ struct RequestTests {
         var definition = ProviderDefinition(
             name: try name("p"), tokenURL: "https://h/", clientID: "id", requestFormat: .json)
         definition.resources = ["1", "2"]
-        definition.parameters = [RequestField(name: "quote\"", value: Secret("a\\b\n\u{1}é"))]
+        definition.parameters = [RequestField(name: "quote\"", value: Template(literal: "a\\b\n\u{1}é"))]
         let request = try await request(definition)
         #expect(header("Content-Type", request) == ["application/json"])
         let expected =

@@ -1,3 +1,4 @@
+import JSONText
 import RefreshCore
 
 /// The body of `PUT /v1/accounts/{id}`.

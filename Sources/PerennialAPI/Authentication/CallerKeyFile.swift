@@ -1,3 +1,4 @@
+import JSONText
 import RefreshCore
 
 /// A key file that cannot be used, or a change to it that did not work; names the file and the entry.

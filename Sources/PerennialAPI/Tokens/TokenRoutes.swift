@@ -1,4 +1,5 @@
 import HTTPTypes
+import JSONText
 import RefreshCore
 
 /// `GET /v1/accounts/{id}/token` and `POST /v1/accounts/{id}/refresh`.

@@ -85,7 +85,7 @@ struct JournalCommand: AsyncParsableCommand {
 
         func run() async throws {
             let (finding, entry) = try JournalDesk(try options.load()).find(attempt)
-            let answer = entry.map { MaskedAnswer($0.response, secrets: [$0.spentRefreshToken]) }
+            let answer = entry.map { MaskedAnswer($0.response, secrets: AccountCredential($0.spentRefreshToken).parts) }
             if output.json {
                 try JournalCommand.printJSON(
                     Document(

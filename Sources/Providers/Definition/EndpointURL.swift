@@ -52,6 +52,23 @@ struct EndpointURL {
         self.text = text
     }
 
+    /// A URL with placeholders behind its host.
+    init(_ template: Template) throws(Refusal) {
+        guard template.literal == nil else {
+            try self.init(template.literal ?? "")
+            return
+        }
+        let text = template.parts.map { part in
+            if case .text(let text) = part { text } else { "0" }
+        }.joined()
+        try self.init(text)
+        guard case .text(let start)? = template.parts.first, let scheme = start.firstRange(of: "://"),
+            start[scheme.upperBound...].contains(where: { "/?".contains($0) })
+        else {
+            throw Refusal(description: "has a placeholder before or in its host: write the host out")
+        }
+    }
+
     /// Whether what is sent there stays on this machine.
     var isLoopback: Bool {
         if host == "localhost" || host.hasSuffix(".localhost") || host == "::1" { return true }

@@ -2,8 +2,8 @@ public import ConfigurationFile
 import RefreshCore
 
 extension ProviderDefinition {
-    /// Reads an entry under `providers`, whose key is the provider's name: `preset` (oauth2, claude or gemini; default
-    /// oauth2), and any of the keys of ``ProviderFields``, which override those of the preset one by one.
+    /// Reads an entry under `providers`, whose key is the provider's name: `preset` (default oauth2), and any of the
+    /// keys of ``ProviderFields``, which override those of the preset one by one.
     ///
     /// - Parameter defaultWindow: the window where the entry gives none.
     /// - Returns: nil after reporting at least one issue.
@@ -49,30 +49,67 @@ private struct ProviderReading {
     func definition(name: ProviderName, defaultWindow: Duration) -> ProviderDefinition? {
         let missing = missingKeys()
         let url = tokenURL()
-        guard let clientAuth = clientAuthentication(), missing.isEmpty, let url, let clientID = pick(\.clientID) else {
-            return nil
-        }
+        guard let clientAuth = clientAuthentication(), missing.isEmpty, let url else { return nil }
         var definition = ProviderDefinition(
-            name: name, tokenURL: url, clientID: clientID, clientSecret: pick(\.clientSecret), clientAuth: clientAuth,
-            requestFormat: pick(\.requestFormat) ?? .form, rotation: pick(\.rotation) ?? .singleUse,
-            errors: ErrorRules((given.errors?.rules ?? []) + (preset.fields.errors?.rules ?? [])))
+            name: name, tokenURL: url, clientID: pick(\.clientID) ?? "", clientSecret: pick(\.clientSecret),
+            clientAuth: clientAuth, requestFormat: pick(\.requestFormat) ?? .form,
+            rotation: pick(\.rotation) ?? .singleUse, errors: errors())
         definition.preset = preset.name
-        definition.parameters = pick(\.parameters) ?? []
-        definition.headers = pick(\.headers) ?? []
-        definition.scope = pick(\.scope)
-        definition.audience = pick(\.audience)
-        definition.resources = pick(\.resources) ?? []
+        definition.given = given.given
         definition.caFile = pick(\.caFile)
+        setRequest(&definition)
+        definition.response = mapping(of: definition)
         setTimes(&definition, defaultWindow: defaultWindow)
         if let (key, message) = definition.contradiction {
             report(contradiction: message, about: key)
             return nil
         }
-        return definition
+        let check = DefinitionCheck(section: section, given: given, preset: preset, definition: definition)
+        return check.isGood() ? definition : nil
     }
 
     private func pick<T>(_ field: KeyPath<ProviderFields, T?>) -> T? {
         given[keyPath: field] ?? preset.fields[keyPath: field]
+    }
+
+    private func merge(_ field: KeyPath<ProviderFields, NamedTemplates?>, ignoringCase: Bool = false) -> [RequestField]
+    {
+        let base = preset.fields[keyPath: field]?.fields ?? []
+        return given[keyPath: field]?.over(base, ignoringCase: ignoringCase) ?? base
+    }
+
+    private func errors() -> ErrorRules {
+        let (mine, theirs) = (given.errors ?? ErrorRules(), preset.fields.errors ?? ErrorRules())
+        return ErrorRules(
+            token: mine.token.before(theirs.token).rules, api: mine.api.before(theirs.api).rules)
+    }
+
+    private func setRequest(_ definition: inout ProviderDefinition) {
+        definition.grant = pick(\.grant) ?? .refreshToken
+        definition.body = pick(\.body)
+        definition.method = pick(\.method) ?? "POST"
+        definition.parameters = merge(\.parameters)
+        definition.query = merge(\.query)
+        definition.headers = merge(\.headers, ignoringCase: true)
+        definition.computed = merge(\.computed)
+        let mine = given.variables ?? []
+        let theirs = (preset.fields.variables ?? []).filter { one in !mine.contains { $0.name == one.name } }
+        definition.variables = theirs + mine
+        definition.signingKey = pick(\.signingKey)
+        let nothing = AssertionFields()
+        definition.assertion = (given.assertion ?? nothing).over(preset.fields.assertion)
+        definition.clientAssertion = (given.clientAssertion ?? nothing).over(preset.fields.clientAssertion)
+        definition.scope = pick(\.scope)
+        definition.audience = pick(\.audience)
+        definition.resources = pick(\.resources) ?? []
+        definition.accountFields = pick(\.accountFields) ?? definition.grant.accountFields
+    }
+
+    private func mapping(of definition: ProviderDefinition) -> ResponseMapping {
+        var base = preset.fields.response?.over(.standard) ?? .standard
+        // What an account is made of is never replaced by an answer.
+        if definition.accountFields != nil { base.refreshToken = [] }
+        return given.response?.over(base) ?? base
     }
 
     private func setTimes(_ definition: inout ProviderDefinition, defaultWindow: Duration) {
@@ -92,38 +129,43 @@ private struct ProviderReading {
 
     /// Reports what the preset needs and nobody gave.
     private func missingKeys() -> [String] {
-        let missing = preset.requires.filter { key in
-            if key == "client_secret", section.contains("client_secret_file") { return false }
-            return !section.contains(key)
+        let missing = preset.requires.filter { requirement in
+            let aliases = requirement.key == "token_url" ? ["token_url", "request.url"] : [requirement.key]
+            return !aliases.contains { section.holds($0) || section.holds("\($0)_file") }
         }
         if !missing.isEmpty {
             section.report(
                 .missing,
                 "\(list(missing)) \(missing.count == 1 ? "is" : "are") missing: "
-                    + "the preset \(preset.name) needs \(list(preset.requires))")
+                    + "the preset \(preset.name) needs \(list(preset.requires)). "
+                    + missing.map { "\($0.key): \($0.advice)" }.joined(separator: ". "))
         }
-        return missing
+        return missing.map(\.key)
     }
 
-    private func list(_ keys: [String]) -> String {
-        let names = keys.map { $0 == "client_secret" ? "client_secret (or client_secret_file)" : $0 }
+    private func list(_ requirements: [Preset.Requirement]) -> String {
+        let names = requirements.map(\.key).map { key in
+            key == "client_secret" || key.hasPrefix("vars.") ? "\(key) (or \(key)_file)" : key
+        }
         guard let last = names.last, names.count > 1 else { return names.joined() }
         return names.dropLast().joined(separator: ", ") + " and " + last
     }
 
     private func tokenURL() -> String? {
         guard let text = pick(\.tokenURL) else { return nil }
+        let key = "token_url"
         do {
-            let url = try EndpointURL(text)
+            let template = try Template(text)
+            let url = try EndpointURL(template)
             if url.scheme == "http", !url.isLoopback, pick(\.allowInsecureHTTP) != true {
                 section.report(
-                    .invalidValue, "token_url",
+                    .invalidValue, key,
                     "would send the refresh token unencrypted: use https://, or set allow_insecure_http: true")
                 return nil
             }
-            return url.text
+            return text
         } catch {
-            section.report(.invalidValue, "token_url", error.description)
+            section.report(.invalidValue, key, "\(error)")
             return nil
         }
     }
@@ -131,19 +173,23 @@ private struct ProviderReading {
     private func clientAuthentication() -> ClientAuthentication? {
         let hasSecret = section.contains("client_secret") || section.contains("client_secret_file")
         let secretKey = section.contains("client_secret") ? "client_secret" : "client_secret_file"
+        let hasOwnBody = pick(\.body) != nil
+        // A body that is written out brings its own authentication, whatever the preset did.
+        if given.body != nil, !section.contains("client_auth") { return ClientAuthentication.none }
         guard let chosen = pick(\.clientAuth) else {
             // What was written and could not be read has been reported already.
-            return section.contains("client_auth") ? nil : (hasSecret ? .basic : ClientAuthentication.none)
+            if section.contains("client_auth") { return nil }
+            return hasSecret && !hasOwnBody ? .basic : ClientAuthentication.none
         }
-        if chosen == .none, hasSecret {
+        if chosen == .none, hasSecret, !hasOwnBody {
             section.report(
                 .contradiction, secretKey,
                 "is not used with client_auth: none: remove it, or set client_auth to basic or post")
             return nil
         }
-        if chosen != .none, !hasSecret {
+        if chosen.usesSecret, !hasSecret {
             // A preset that needs the secret has said so already.
-            if !preset.requires.contains("client_secret") {
+            if !preset.requires.contains(where: { $0.key == "client_secret" }) {
                 section.report(
                     .missing, "client_auth",
                     "\(chosen.rawValue) needs client_secret or client_secret_file; a public client has none")

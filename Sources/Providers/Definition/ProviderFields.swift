@@ -4,16 +4,27 @@ import RefreshCore
 /// What one text, a preset or an entry under `providers`, says about a provider: every field may be absent.
 struct ProviderFields {
     var tokenURL: String?
+    var method: String?
     var allowInsecureHTTP: Bool?
+    var grant: GrantType?
     var clientID: String?
     var clientSecret: Secret?
     var clientAuth: ClientAuthentication?
     var requestFormat: RequestFormat?
-    var parameters: [RequestField]?
-    var headers: [RequestField]?
+    var parameters: NamedTemplates?
+    var query: NamedTemplates?
+    var headers: NamedTemplates?
+    var body: RequestTemplate.Body?
+    var computed: NamedTemplates?
+    var variables: [ProviderVariable]?
+    var accountFields: [String]?
+    var signingKey: SigningKey?
+    var assertion: AssertionFields?
+    var clientAssertion: AssertionFields?
     var scope: String?
     var audience: String?
     var resources: [String]?
+    var response: ResponseFields?
     var rotation: RotationBehaviour?
     var skew: Duration?
     var window: Duration?
@@ -27,30 +38,93 @@ struct ProviderFields {
     var backoffCap: Duration?
     var caFile: String?
     var errors: ErrorRules?
+    /// The keys that are given, and `KEY.NAME` of those that hold names.
+    var given: Set<String> = []
+    /// Where each template stands, for what is found out about it later.
+    var places: [Place] = []
+
+    struct Place {
+        var template: Template
+        var origin: ConfigurationIssue.Origin
+        var path: String
+    }
 
     /// Reads the keys of a provider:
     /// - `token_url`, `allow_insecure_http`, `ca_file`
-    /// - `client_id`, `client_secret` or `client_secret_file`, `client_auth` (basic, post, none)
-    /// - `request_format` (form, json), `params`, `headers`, `scope`, `audience`, `resource`
+    /// - `client_id`, `client_secret` or `client_secret_file`, `client_auth` (``ClientAuthentication``)
+    /// - `grant` (``GrantType``), `request_format` (form, json), `params`, `headers`, `scope`, `audience`, `resource`
+    /// - `request` (`method, url, query, headers` and one of `form, json, body`), `computed`, `vars`, `account_fields`
+    /// - `signing` (`algorithm, key, key_file, key_id`), `assertion`, `client_assertion`
+    /// - `response` (``ResponseMapping``), `errors` (``ErrorRules``)
     /// - `rotation` (single_use, reusable, `{ grace: 30s }`), `skew`, `window`, `default_lifetime`
     /// - `exchange_deadline`, `connect_timeout`, `send_by`, `lock_ttl`, `max_concurrent`, `backoff: { base, cap }`
-    /// - `errors` (``ErrorRules``)
     init(reading section: ConfigurationSection) {
+        var reader = TemplateReader()
         tokenURL = section.string("token_url", secret: true)
         allowInsecureHTTP = section.bool("allow_insecure_http")
+        grant = section.choice("grant")
         clientID = section.string("client_id")
-        clientSecret = Self.clientSecret(section)
+        clientSecret = SecretReading.secret(section, "client_secret")
         clientAuth = section.choice("client_auth")
         requestFormat = section.choice("request_format")
-        parameters = Self.parameters(section)
-        headers = Self.headers(section)
+        parameters = reader.named(section, "params", refuse: Self.refuseParameter)
+        headers = reader.named(section, "headers", refuse: Self.refuseHeader)
+        computed = reader.named(section, "computed", refuse: Self.refuseName)
+        variables = section.section("vars") { SecretReading.variables($0) }
+        accountFields = Self.accountFields(section)
+        signingKey = section.section("signing") { SecretReading.signingKey($0) } ?? nil
+        assertion = section.section("assertion") { AssertionFields(reading: $0, &reader, isClient: false) }
+        clientAssertion = section.section("client_assertion") {
+            AssertionFields(reading: $0, &reader, isClient: true)
+        }
         scope = section.oneOrMany("scope")?.joined(separator: " ")
         audience = section.string("audience")
         resources = section.oneOrMany("resource")
+        response = section.section("response") { ResponseFields(reading: $0) }
         rotation = Self.rotation(section)
         caFile = section.string("ca_file")
         errors = section.section("errors") { ErrorRules(reading: $0) }
+        section.section("request") { readRequest($0, in: section, &reader) }
         readTimes(section)
+        places = reader.places
+        given = Self.given(section, self)
+    }
+
+    private mutating func readRequest(
+        _ request: ConfigurationSection, in section: ConfigurationSection, _ reader: inout TemplateReader
+    ) {
+        method = request.parsed("method", "one of GET, POST, PUT, PATCH") { text in
+            ["GET", "POST", "PUT", "PATCH"].contains(text) ? text : nil
+        }
+        if request.contains("url") {
+            if section.contains("token_url") {
+                request.report(.contradiction, "url", "is the same as token_url: give only one of them")
+            } else {
+                tokenURL = request.string("url", secret: true)
+            }
+        }
+        query = reader.named(request, "query") { _ in nil }
+        if let more = reader.named(request, "headers", refuse: Self.refuseHeader) {
+            for name in more.names
+            where headers?.names.contains(where: { $0.lowercased() == name.lowercased() }) == true {
+                request.report(.contradiction, "headers", "gives \(name), which stands in headers already")
+            }
+            headers = headers?.adding(more) ?? more
+        }
+        let bodies = ["form", "json", "body"].filter { request.contains($0) }
+        if bodies.count > 1 {
+            request.report(.contradiction, bodies[1], "give one body: \(bodies.joined(separator: " or "))")
+        }
+        switch bodies.first {
+        case "form": body = reader.form(request, "form").map { .form($0) }
+        case "json":
+            body = request.value("json").flatMap { reader.json($0, in: request) }.map { .json($0) }
+        case "body": body = reader.template(request, "body").map { .text($0) }
+        default: break
+        }
+        if method == "GET", let first = bodies.first {
+            request.report(.contradiction, first, "GET has no body: put it into query, or write method: POST")
+        }
     }
 
     private mutating func readTimes(_ section: ConfigurationSection) {
@@ -72,21 +146,37 @@ struct ProviderFields {
         backoffCap = backoff?.cap
     }
 
-    private static func clientSecret(_ section: ConfigurationSection) -> Secret? {
-        let value = section.string("client_secret", secret: true)
-        let file = section.string("client_secret_file")
-        if section.contains("client_secret"), section.contains("client_secret_file") {
-            section.report(
-                .contradiction, "client_secret_file", "give either client_secret or client_secret_file, not both")
-            return nil
+    private static func given(_ section: ConfigurationSection, _ fields: ProviderFields) -> Set<String> {
+        var given: Set<String> = []
+        for key in ProviderKeys.all where section.holds(key) { given.insert(key) }
+        if fields.tokenURL != nil { given.insert("token_url") }
+        for (key, names) in [
+            ("params", fields.parameters?.names), ("query", fields.query?.names), ("headers", fields.headers?.names),
+            ("computed", fields.computed?.names), ("vars", fields.variables?.map(\.name)),
+        ] {
+            for name in names ?? [] { given.insert("\(key).\(name)") }
         }
-        guard let file else { return value.map { Secret($0) } }
-        do {
-            return Secret(try BoundedFile.readSecret(file))
-        } catch {
-            section.report(.unreadable, "client_secret_file", error.description)
-            return nil
+        if fields.body != nil { given.insert("request.body") }
+        if fields.method != nil { given.insert("request.method") }
+        if fields.clientSecret != nil { given.insert("client_secret") }
+        return given
+    }
+
+    private static func accountFields(_ section: ConfigurationSection) -> [String]? {
+        guard let names = section.strings("account_fields") else { return nil }
+        for (index, name) in names.enumerated() {
+            if !AccountFields.isName(name) {
+                section.report(
+                    .invalidValue, "account_fields",
+                    "\(Quoted.text(name)) is no name: write letters, digits and underscores")
+                return nil
+            }
+            if names[..<index].contains(name) {
+                section.report(.duplicateKey, "account_fields", "names \(name) twice")
+                return nil
+            }
         }
+        return names
     }
 
     private static func rotation(_ section: ConfigurationSection) -> RotationBehaviour? {
@@ -106,45 +196,38 @@ struct ProviderFields {
         }
     }
 
+    // MARK: Names that cannot be given
+
     private static let reservedParameters = [
-        "grant_type": "it is always refresh_token", "refresh_token": "it comes from the account",
+        "grant_type": "it comes from the key grant", "refresh_token": "it comes from the account",
         "client_id": "use the key client_id", "client_secret": "use the key client_secret or client_secret_file",
+        "assertion": "use the key assertion", "client_assertion": "use the key client_auth",
     ]
 
-    private static func parameters(_ section: ConfigurationSection) -> [RequestField]? {
-        section.section("params") { params in
-            params.keys.compactMap { name in
-                if let reason = reservedParameters[name] {
-                    params.report(.invalidValue, name, "cannot be set here: \(reason)")
-                    return nil
-                }
-                return params.string(name, secret: true).map { RequestField(name: name, value: Secret($0)) }
-            }
-        }
+    private static func refuseParameter(_ name: String) -> String? {
+        reservedParameters[name].map { "cannot be set here: \($0)" }
     }
 
     private static let reservedHeaders: Set<String> = [
-        "content-type", "content-length", "transfer-encoding", "expect", "host", "connection", "authorization",
+        "content-length", "transfer-encoding", "expect", "host", "connection",
     ]
 
-    private static func headers(_ section: ConfigurationSection) -> [RequestField]? {
-        section.section("headers") { headers in
-            headers.keys.compactMap { name in
-                guard HTTPText.isToken(name) else {
-                    headers.report(.invalidValue, name, "is not the name of a header")
-                    return nil
-                }
-                guard !reservedHeaders.contains(name.lowercased()) else {
-                    headers.report(.invalidValue, name, "cannot be set here: it is made with the request")
-                    return nil
-                }
-                guard let value = headers.string(name, secret: true) else { return nil }
-                guard HTTPText.isFieldValue(value) else {
-                    headers.report(.invalidValue, name, "holds a character that a header cannot have")
-                    return nil
-                }
-                return RequestField(name: name, value: Secret(value))
-            }
-        }
+    private static func refuseHeader(_ name: String) -> String? {
+        if !HTTPText.isToken(name) { return "is not the name of a header" }
+        return reservedHeaders.contains(name.lowercased()) ? "cannot be set here: it is made with the request" : nil
     }
+
+    private static func refuseName(_ name: String) -> String? {
+        AccountFields.isName(name) ? nil : "is no name: write letters, digits and underscores"
+    }
+}
+
+/// The keys of a provider.
+enum ProviderKeys {
+    static let all = [
+        "preset", "token_url", "allow_insecure_http", "grant", "client_id", "client_secret", "client_auth",
+        "request_format", "scope", "audience", "resource", "account_fields", "signing", "assertion",
+        "client_assertion", "response", "errors", "rotation", "skew", "window", "default_lifetime",
+        "exchange_deadline", "connect_timeout", "send_by", "lock_ttl", "max_concurrent", "backoff", "ca_file",
+    ]
 }

@@ -8,11 +8,8 @@ import RefreshCore
 struct AnswerInterpreter {
     let definition: ProviderDefinition
 
-    /// Longer pauses are cut to this.
-    static let longestPause: Duration = .seconds(86_400)
-
     func outcome(of response: RawTokenResponse) -> ExchangeOutcome {
-        let answer = TokenAnswer.parse(response.body)
+        let answer = TokenAnswer.parse(response.body, definition.response)
         if (200..<300).contains(response.status) { return success(response, answer) }
 
         let message = message(response, answer)
@@ -40,7 +37,8 @@ struct AnswerInterpreter {
         var refreshToken: Secret?
         do {
             try InvalidToken.check(accessToken, field: "access_token")
-            if let text = answer.refreshToken, !text.isEmpty {
+            // Where an account is made of fields, nothing that a provider returns takes their place.
+            if definition.accountFields == nil, let text = answer.refreshToken {
                 let token = Secret(text)
                 try InvalidToken.check(token, field: "refresh_token")
                 refreshToken = token
@@ -53,7 +51,8 @@ struct AnswerInterpreter {
                 accessToken: accessToken, refreshToken: refreshToken, tokenType: tokenType(answer.tokenType),
                 expiresAt: TokenExpiry.of(
                     answer, accessToken: text, requestedAt: response.requestedAt, isReplay: response.isReplay,
-                    defaultLifetime: definition.defaultLifetime), requestedAt: response.requestedAt))
+                    defaultLifetime: definition.defaultLifetime), requestedAt: response.requestedAt,
+                grantExpiresAt: TokenExpiry.ofGrant(answer, requestedAt: response.requestedAt)))
     }
 
     /// As it goes into an Authorization header; some providers write "bearer" and some resource servers take only "Bearer".
@@ -69,17 +68,26 @@ struct AnswerInterpreter {
     private func byRule(
         _ response: RawTokenResponse, _ answer: TokenAnswer?, _ message: String
     ) -> ExchangeOutcome? {
-        guard let rule = definition.errors.match(codes: answer?.errorCodes ?? [], status: response.status) else {
-            return nil
-        }
-        switch rule.outcome {
+        guard let rule = definition.errors.token.match(observed(response)) else { return nil }
+        switch rule.meaning {
         case .throttled: return .throttled(message, retryAfter: retryAfter(response))
         case .ambiguous: return .ambiguous(message)
         case .refused, .misconfigured:
             // A server that failed in between cannot say for certain, unless the rule names this very status.
-            guard rule.status != nil || response.status < 500, response.status != 408 else { return nil }
-            return rule.outcome == .refused ? .refused(message) : .misconfigured(message)
+            let isNamed = !rule.conditions.statuses.isEmpty
+            guard isNamed || response.status < 500, response.status != 408 else { return nil }
+            return rule.meaning == .refused ? .refused(message) : .misconfigured(message)
         }
+    }
+
+    /// The answer as the rules see it.
+    func observed(_ response: RawTokenResponse) -> ProviderAnswer {
+        ProviderAnswer(
+            status: response.status, headers: response.headers, body: response.body, mapping: definition.response)
+    }
+
+    private func retryAfter(_ response: RawTokenResponse) -> Duration? {
+        RetryAfter.duration(response.headers, asked: response.requestedAt)
     }
 
     private func byStatus(
@@ -102,24 +110,11 @@ struct AnswerInterpreter {
         }
     }
 
-    /// RFC 9110 §10.2.3: seconds or a date, which counts from the answer's own `Date` where it has one. Nil when it is
-    /// absent or malformed.
-    private func retryAfter(_ response: RawTokenResponse) -> Duration? {
-        guard let text = response.header("Retry-After")?.trimmingBlanks, !text.isEmpty else { return nil }
-        if text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) {
-            // More digits than fit are a long time.
-            return min(.seconds(Int64(text.prefix(9)) ?? 0), Self.longestPause)
-        }
-        guard let date = Timestamp.httpDate(text) else { return nil }
-        let now = response.header("Date").flatMap { Timestamp.httpDate($0.trimmingBlanks) } ?? response.requestedAt
-        return min(max(date - now, .zero), Self.longestPause)
-    }
-
     // MARK: Words
 
     /// Status, error code and a shortened description; never a token.
     private func message(_ response: RawTokenResponse, _ answer: TokenAnswer?) -> String {
-        let scrubber = Scrubber(secrets: [definition.clientSecret])
+        let scrubber = Scrubber(secrets: definition.secrets)
         var message = "HTTP \(response.status)"
         guard let answer else {
             return message + (response.body.isEmpty ? " with an empty body" : " with a body that is not a JSON object")
@@ -132,16 +127,8 @@ struct AnswerInterpreter {
     }
 
     private func codes(_ answer: TokenAnswer, prefix: String) -> String {
-        let scrubber = Scrubber(secrets: [definition.clientSecret])
+        let scrubber = Scrubber(secrets: definition.secrets)
         guard let first = answer.errorCodes.first else { return "" }
         return prefix + (scrubber.code(first) ?? "(an error code that is not shown)")
-    }
-}
-
-extension String {
-    fileprivate var trimmingBlanks: String {
-        let isBlank: (Character) -> Bool = { $0 == " " || $0 == "\t" }
-        let start = self.drop(while: isBlank)
-        return String(start.reversed().drop(while: isBlank).reversed())
     }
 }

@@ -1,3 +1,6 @@
+import FoundationEssentials
+import JSONText
+
 /// Small pieces of HTTP and of encodings on it.
 enum HTTPText {
     private static let tokenPunctuation = Set("!#$%&'*+-.^_`|~".utf8)
@@ -37,23 +40,8 @@ enum HTTPText {
         fields.map { "\(formEncoded($0.name))=\(formEncoded($0.value))" }.joined(separator: "&")
     }
 
-    /// A JSON object of strings; a name that comes several times becomes an array (RFC 8259).
-    static func json(_ fields: [(name: String, value: String)]) -> String {
-        var order: [String] = []
-        var values: [String: [String]] = [:]
-        for field in fields {
-            if values[field.name] == nil { order.append(field.name) }
-            values[field.name, default: []].append(jsonString(field.value))
-        }
-        let members = order.map { name in
-            let texts = values[name] ?? []
-            let value = texts.count == 1 ? texts[0] : "[\(texts.joined(separator: ","))]"
-            return "\(jsonString(name)):\(value)"
-        }
-        return "{\(members.joined(separator: ","))}"
-    }
-
-    private static func jsonString(_ text: String) -> String {
+    /// A JSON text in its quotes (RFC 8259 §7).
+    static func jsonString(_ text: String) -> String {
         var result = "\""
         for scalar in text.unicodeScalars {
             switch scalar {
@@ -68,22 +56,42 @@ enum HTTPText {
         return result + "\""
     }
 
-    private static let base64Alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
-
     /// RFC 4648 §4, with padding.
-    static func base64(_ text: String) -> String {
+    static func base64(_ text: String) -> String { Data(text.utf8).base64EncodedString() }
+
+    /// RFC 4648 §5, without padding.
+    static func base64URL(_ bytes: [UInt8]) -> String {
+        Data(bytes).base64EncodedString().replacing("+", with: "-").replacing("/", with: "_").replacing("=", with: "")
+    }
+
+    static func hexadecimal(_ bytes: [UInt8]) -> String {
+        let digits = Array("0123456789abcdef".utf8)
+        return String(decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+    }
+
+    /// RFC 3986 §2.1 of everything but the unreserved characters, which fits any place in a URL.
+    static func percentEncoded(_ text: String) -> String {
         var result: [UInt8] = []
-        let bytes = Array(text.utf8)
-        for start in stride(from: 0, to: bytes.count, by: 3) {
-            let chunk = bytes[start..<min(start + 3, bytes.count)]
-            let word = chunk.enumerated().reduce(UInt32(0)) { $0 | UInt32($1.element) << UInt32(16 - 8 * $1.offset) }
-            for index in 0..<4 {
-                let isPadding = index > chunk.count
-                let digit = base64Alphabet[Int(word >> UInt32(18 - 6 * index)) & 63]
-                result.append(isPadding ? UInt8(ascii: "=") : digit)
+        let hex = Array("0123456789ABCDEF".utf8)
+        for byte in text.utf8 {
+            if isAlphanumeric(byte) || Array("-._~".utf8).contains(byte) {
+                result.append(byte)
+            } else {
+                result += [UInt8(ascii: "%"), hex[Int(byte >> 4)], hex[Int(byte & 15)]]
             }
         }
         return String(decoding: result, as: UTF8.self)
+    }
+
+    /// Whether `text` is a number as JSON writes it (RFC 8259 §6), of at most 64 characters.
+    static func isJSONNumber(_ text: String) -> Bool {
+        guard (1...64).contains(text.utf8.count), let value = try? JSONReader.parse(Array(text.utf8)) else {
+            return false
+        }
+        switch value {
+        case .integer, .number: return text.utf8.allSatisfy { $0 > 0x20 }
+        default: return false
+        }
     }
 
     /// RFC 4648 §5, with or without padding; nil for anything else.

@@ -29,9 +29,14 @@ public struct TokenEndpointClient: TokenEndpoint {
         }
         let remaining = deadline - time.monotonic()
         guard remaining > .zero else { return .unsent("the exchange deadline had passed before the request was sent") }
-        let request = TokenRequest.build(
-            definition, refreshToken: claim.refreshToken, connectTimeout: policy.connectTimeout,
-            totalTimeout: remaining, sendBy: time.instant(of: sendBy))
+        let request: CurlRequest
+        do {
+            request = try TokenRequest.build(
+                definition, credential: AccountCredential(claim.refreshToken), moment: time.wall(),
+                connectTimeout: policy.connectTimeout, totalTimeout: remaining, sendBy: time.instant(of: sendBy))
+        } catch {
+            return .unsent("the request cannot be made: \(error.description)")
+        }
 
         // A re-send may bring the answer to the first sending once more, `expires_in` and all: it counts from then.
         let firstSentAt = claim.isRecovery ? claim.account.intent?.firstAt : nil
@@ -53,12 +58,14 @@ public struct TokenEndpointClient: TokenEndpoint {
             ?? .ambiguous("the provider \(provider) is not in this instance's configuration")
     }
 
-    /// An error that quotes the refresh token back loses it here, since whoever reads the answer later does not know
+    /// An error that quotes the refresh token (or a field of the account) back loses it here, since whoever reads the answer later does not know
     /// which token was sent. A 2xx stays as it is: the token in it may be the one to keep.
     private func redacted(_ response: RawTokenResponse, claim: RefreshClaim) -> RawTokenResponse {
         guard !response.mayHoldTokens else { return response }
         var response = response
-        response.body = Scrubber.redact(claim.refreshToken, in: response.body)
+        for secret in AccountCredential(claim.refreshToken).parts {
+            response.body = Scrubber.redact(secret, in: response.body)
+        }
         return response
     }
 }

@@ -3,7 +3,11 @@
 public struct AccountIntake: Sendable {
     /// What is wrong with the account, and what to do.
     public struct Refusal: Error, Sendable, Hashable, CustomStringConvertible {
-        public enum Code: String, Sendable, Hashable { case unknownProvider, invalid }
+        public enum Code: String, Sendable, Hashable {
+            case unknownProvider, invalid
+            /// What the account is made of was not given.
+            case missing
+        }
         public let code: Code
         public let description: String
     }
@@ -30,8 +34,8 @@ public struct AccountIntake: Sendable {
                 description: "provider \"\(provider)\" is not configured (known: \(known.isEmpty ? "none" : known))")
         }
         if let name { try Self.check(name: name) }
+        try Self.check(AccountCredential(credentials.refreshToken), for: policy)
         do {
-            try InvalidToken.check(credentials.refreshToken, field: "refresh_token")
             if let accessToken = credentials.accessToken { try InvalidToken.check(accessToken, field: "access_token") }
         } catch {
             throw Refusal(code: .invalid, description: error.description)
@@ -51,6 +55,56 @@ public struct AccountIntake: Sendable {
         return AccountPut(
             id: id, provider: provider, name: name, credentials: credentials, dueAt: due ?? now,
             overwrite: overwrite, ifGeneration: ifGeneration)
+    }
+
+    /// - Throws: ``Refusal`` where the account is not made of what its provider needs.
+    private static func check(_ credential: AccountCredential, for policy: RefreshPolicy) throws(Refusal) {
+        let provider = policy.provider
+        guard let wanted = policy.accountFields else {
+            switch credential {
+            case .fields(let fields) where fields.names.isEmpty:
+                throw Refusal(code: .missing, description: "refresh_token is missing")
+            case .fields:
+                throw Refusal(
+                    code: .invalid,
+                    description: "accounts of provider \"\(provider)\" have a refresh_token, not credentials")
+            case .refreshToken(let token):
+                do {
+                    return try InvalidToken.check(token, field: "refresh_token")
+                } catch {
+                    throw Refusal(code: .invalid, description: error.description)
+                }
+            }
+        }
+        let needs = wanted.isEmpty ? "needs neither" : "needs credentials: \(wanted.joined(separator: ", "))"
+        guard case .fields(let fields) = credential else {
+            throw Refusal(
+                code: .invalid,
+                description: "accounts of provider \"\(provider)\" have no refresh_token; an account \(needs)")
+        }
+        for name in fields.names where !wanted.contains(name) {
+            throw Refusal(
+                code: .invalid,
+                description: "credentials.\(name.prefix(AccountFields.maximumNameLength)) is unknown: an account of "
+                    + "provider \"\(provider)\" \(wanted.isEmpty ? "needs none" : needs)")
+        }
+        var length = 0
+        for name in wanted {
+            guard let value = fields[name], !value.isEmpty else {
+                throw Refusal(
+                    code: .missing,
+                    description: "credentials.\(name) is missing: an account of provider \"\(provider)\" \(needs)")
+            }
+            guard !value.reveal().utf8.contains(0) else {
+                throw Refusal(code: .invalid, description: "credentials.\(name) holds a NUL character")
+            }
+            length += value.reveal().utf8.count
+        }
+        guard length <= AccountFields.maximumLength else {
+            throw Refusal(
+                code: .invalid,
+                description: "the credentials have \(length) bytes, at most \(AccountFields.maximumLength) are allowed")
+        }
     }
 
     /// - Throws: ``Refusal`` for a display name that is too long or holds control characters.

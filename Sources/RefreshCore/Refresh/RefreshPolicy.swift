@@ -38,13 +38,15 @@ public struct RefreshPolicy: Sendable, Hashable {
     /// First and longest back-off after failures.
     public var backoffBase: Duration
     public var backoffCap: Duration
+    /// The fields that an account of this provider is made of; nil where it is a refresh token.
+    public var accountFields: [String]?
 
     public init(
         provider: ProviderName, rotation: RotationBehaviour = .singleUse, skew: Duration = .seconds(60),
         window: Duration = .seconds(300), sendBy: Duration = .seconds(2),
         exchangeDeadline: Duration = .seconds(20), connectTimeout: Duration = .seconds(5),
         lockTTL: Duration = .seconds(30), maxConcurrentExchanges: Int = 16,
-        backoffBase: Duration = .seconds(1), backoffCap: Duration = .seconds(300)
+        backoffBase: Duration = .seconds(1), backoffCap: Duration = .seconds(300), accountFields: [String]? = nil
     ) {
         self.provider = provider
         self.rotation = rotation
@@ -57,6 +59,7 @@ public struct RefreshPolicy: Sendable, Hashable {
         self.maxConcurrentExchanges = maxConcurrentExchanges
         self.backoffBase = backoffBase
         self.backoffCap = backoffCap
+        self.accountFields = accountFields
     }
 
     /// Slack between the end of an exchange and the end of the lock: the time for journal and COMMIT.

@@ -1,21 +1,39 @@
-/// A strict JSON parser (RFC 8259) that knows where it is and never quotes what it reads. Numbers without fraction
+/// A JSON parser (RFC 8259) that knows where it is and never quotes what it reads. Numbers without fraction
 /// and exponent stay integers; nesting is bounded.
-struct JSONReader {
-    private static let maximumDepth = 16
+public struct JSONReader {
+    /// What is asked of a text.
+    public enum Manner: Sendable {
+        /// All of RFC 8259, and values that fit: what a caller sends is refused with a reason.
+        case strict
+        /// A byte order mark is passed over, a character that is none becomes U+FFFD, and a number out of range becomes
+        /// infinite: what a provider sends may hold a token that cannot be had again, beside something broken.
+        case lenient
+    }
+
+    /// Objects and arrays in each other, where nobody says otherwise.
+    public static let maximumDepth = 16
 
     private let bytes: [UInt8]
+    private let manner: Manner
+    private let maximumDepth: Int
     private var position = 0
 
-    static func parse(_ bytes: [UInt8]) throws(JSONSyntaxError) -> JSONValue {
-        var reader = JSONReader(bytes: bytes)
+    /// - Throws: ``JSONSyntaxError`` where `bytes` are not one JSON value, or nest deeper than `maximumDepth`.
+    public static func parse(
+        _ bytes: [UInt8], _ manner: Manner = .strict, maximumDepth: Int = Self.maximumDepth
+    ) throws(JSONSyntaxError) -> JSONValue {
+        var reader = JSONReader(bytes: bytes, manner: manner, maximumDepth: maximumDepth)
+        if manner == .lenient, bytes.starts(with: [0xEF, 0xBB, 0xBF]) { reader.position = 3 }
         let value = try reader.value(depth: 0)
         reader.skipSpace()
         if reader.position < bytes.count { throw reader.error("there is more after the end") }
         return value
     }
 
-    private init(bytes: [UInt8]) {
+    private init(bytes: [UInt8], manner: Manner, maximumDepth: Int) {
         self.bytes = bytes
+        self.manner = manner
+        self.maximumDepth = maximumDepth
     }
 
     private var current: UInt8? { position < bytes.count ? bytes[position] : nil }
@@ -39,7 +57,7 @@ struct JSONReader {
 
     private mutating func value(depth: Int) throws(JSONSyntaxError) -> JSONValue {
         skipSpace()
-        guard depth < Self.maximumDepth else { throw error("too deeply nested") }
+        guard depth < maximumDepth else { throw error("too deeply nested") }
         guard let first = current else { throw error("it ends too early") }
         switch first {
         case UInt8(ascii: "{"): return try object(depth: depth)
@@ -109,7 +127,10 @@ struct JSONReader {
         }
         let text = String(decoding: bytes[start..<position], as: UTF8.self)
         if isInteger, let value = Int64(text) { return .integer(value) }
-        guard let value = Double(text), value.isFinite else { throw error("a number is out of range") }
+        guard let value = Double(text), value.isFinite else {
+            if manner == .lenient { return .number(text.hasPrefix("-") ? -.infinity : .infinity) }
+            throw error("a number is out of range")
+        }
         return .number(value)
     }
 
@@ -126,8 +147,9 @@ struct JSONReader {
             position += 1
             switch byte {
             case UInt8(ascii: "\""):
-                guard let string = String(validating: text, as: UTF8.self) else { throw error("a string is not UTF-8") }
-                return string
+                if let string = String(validating: text, as: UTF8.self) { return string }
+                guard manner == .lenient else { throw error("a string is not UTF-8") }
+                return String(decoding: text, as: UTF8.self)
             case UInt8(ascii: "\\"):
                 text.append(contentsOf: try escaped())
             case 0..<0x20:
@@ -151,28 +173,52 @@ struct JSONReader {
         case UInt8(ascii: "t"): return [0x09]
         case UInt8(ascii: "u"):
             var code = try hexadecimal()
-            if (0xd800..<0xdc00).contains(code), take(UInt8(ascii: "\\")), take(UInt8(ascii: "u")) {
-                let low = try hexadecimal()
-                guard (0xdc00..<0xe000).contains(low) else { throw error("half a surrogate pair") }
+            if (0xd800..<0xdc00).contains(code), let low = try lowSurrogate() {
                 code = 0x10000 + (code - 0xd800) << 10 + (low - 0xdc00)
             }
-            guard let scalar = Unicode.Scalar(code) else { throw error("half a surrogate pair") }
+            guard let scalar = Unicode.Scalar(code) ?? (manner == .lenient ? "\u{FFFD}" : nil) else {
+                throw error("half a surrogate pair")
+            }
             return Array(String(Character(scalar)).utf8)
         default:
             throw error("an unknown escape in a string")
         }
     }
 
+    /// The second half of a pair, if it comes next.
+    private mutating func lowSurrogate() throws(JSONSyntaxError) -> UInt32? {
+        let start = position
+        guard take(UInt8(ascii: "\\")), take(UInt8(ascii: "u")) else {
+            position = start
+            return nil
+        }
+        let low = try hexadecimal()
+        guard (0xdc00..<0xe000).contains(low) else {
+            position = start
+            return nil
+        }
+        return low
+    }
+
     private mutating func hexadecimal() throws(JSONSyntaxError) -> UInt32 {
         guard position + 4 <= bytes.count else { throw error("a string does not end") }
         var code: UInt32 = 0
         for _ in 0..<4 {
-            guard let digit = Hexadecimal.value(of: bytes[position]) else {
+            guard let digit = Self.hexadecimalDigit(bytes[position]) else {
                 throw error("four hexadecimal digits are expected")
             }
             code = code << 4 | UInt32(digit)
             position += 1
         }
         return code
+    }
+
+    private static func hexadecimalDigit(_ byte: UInt8) -> UInt8? {
+        switch byte {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
+        case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10
+        case UInt8(ascii: "A")...UInt8(ascii: "F"): byte - UInt8(ascii: "A") + 10
+        default: nil
+        }
     }
 }

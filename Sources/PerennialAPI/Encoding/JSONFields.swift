@@ -1,40 +1,4 @@
-/// A JSON text as it was received.
-enum JSONValue: Sendable, Hashable {
-    struct Member: Sendable, Hashable {
-        var name: String
-        var value: JSONValue
-    }
-
-    case object([Member])
-    case array([JSONValue])
-    case string(String)
-    case integer(Int64)
-    case number(Double)
-    case bool(Bool)
-    case null
-
-    /// What people call this kind of value.
-    var kind: String {
-        switch self {
-        case .object: "an object"
-        case .array: "an array"
-        case .string: "a string"
-        case .integer, .number: "a number"
-        case .bool: "a boolean"
-        case .null: "null"
-        }
-    }
-}
-
-/// Where a text stops being JSON. Says nothing of what stands there: bodies hold tokens.
-struct JSONSyntaxError: Error, Sendable, Hashable, CustomStringConvertible {
-    var reason: String
-    var line: Int
-    /// In bytes, from 1.
-    var column: Int
-
-    var description: String { "\(reason) at line \(line), column \(column)" }
-}
+import JSONText
 
 /// The members of a received object, taken out one by one, so that what is left over can be refused by name.
 struct JSONFields {

@@ -1,0 +1,190 @@
+import ConfigurationFile
+import RefreshCore
+
+/// Finds what can only be seen in a definition as a whole: templates that name nothing, keys that are not used, values
+/// that the request would lack. A definition that passes sends requests that are complete.
+struct DefinitionCheck {
+    let section: ConfigurationSection
+    let given: ProviderFields
+    let preset: Preset
+    let definition: ProviderDefinition
+
+    /// False after reporting what is wrong.
+    func isGood() -> Bool {
+        let checks = [
+            checkBody(), checkAuthentication(), checkGrant(), checkFields(), checkHeaders(), checkNames(),
+            checkComputed(),
+        ]
+        return checks.allSatisfy { $0 }
+    }
+
+    private func refuse(_ key: String, _ message: String, _ code: ConfigurationIssue.Code = .contradiction) -> Bool {
+        if section.contains(key) { section.report(code, key, message) } else { section.report(code, message) }
+        return false
+    }
+
+    /// A body that is written out is the whole body.
+    private func checkBody() -> Bool {
+        let hasNoBody = definition.method == "GET"
+        guard hasNoBody || definition.body != nil else { return true }
+        let reason =
+            hasNoBody
+            ? "GET has no body; write it into request.query" : "the request has a body of its own; write it there"
+        for key in ["params", "request_format", "scope", "audience", "resource", "grant"] where section.contains(key) {
+            return refuse(key, "is not used: \(reason)")
+        }
+        switch definition.clientAuth {
+        case .basic, .none: return true
+        case .post:
+            return refuse(
+                "client_auth",
+                "is not used: write client_id: \"{{ client_id }}\" and client_secret: "
+                    + "\"{{ client_secret }}\" into the body of the request")
+        case .privateKeyJWT, .clientSecretJWT:
+            guard !definition.templates.contains(where: { $0.names.contains("client_assertion") }) else { return true }
+            return refuse(
+                "client_auth",
+                "is not used: write client_assertion: \"{{ client_assertion }}\" and "
+                    + "client_assertion_type into the body of the request")
+        }
+    }
+
+    private func checkAuthentication() -> Bool {
+        if definition.clientAuth != .none, definition.clientID.isEmpty {
+            return refuse("client_auth", "needs client_id", .missing)
+        }
+        switch definition.clientAuth {
+        case .privateKeyJWT where definition.signingKey == nil:
+            return refuse("client_auth", "needs signing: { key_file: /path.pem }", .missing)
+        case .clientSecretJWT:
+            if let secret = definition.clientSecret, secret.reveal().utf8.count < 32 {
+                return refuse(
+                    section.contains("client_secret") ? "client_secret" : "client_secret_file",
+                    "is shorter than the 32 bytes that client_secret_jwt needs (RFC 7518 §3.2)")
+            }
+        default: break
+        }
+        return true
+    }
+
+    private func checkGrant() -> Bool {
+        if definition.body == nil, definition.grant == .jwtBearer || usesAssertion {
+            if definition.signingKey == nil {
+                return refuse("grant", "jwt_bearer needs signing: { key_file: /path.pem }", .missing)
+            }
+            if definition.assertion.issuer == nil {
+                return refuse("assertion", "needs issuer: who signs, as the provider knows you", .missing)
+            }
+        }
+        if definition.grant != .jwtBearer, !usesAssertion, section.contains("assertion") {
+            return refuse("assertion", "is not used: set grant: jwt_bearer, or use {{ assertion }} in the request")
+        }
+        return true
+    }
+
+    private var usesAssertion: Bool {
+        definition.request.templates.contains { $0.names.contains("assertion") }
+    }
+
+    private func checkFields() -> Bool {
+        guard let fields = definition.accountFields else { return true }
+        if definition.grant == .refreshToken, definition.body == nil {
+            return refuse(
+                "account_fields",
+                "leaves the account without the refresh token that grant: refresh_token sends: set another grant, or "
+                    + "write the body in request")
+        }
+        if given.response?.names("refresh_token") == true, !definition.response.refreshToken.isEmpty {
+            section.report(
+                .contradiction, "response",
+                "has refresh_token, but an account made of "
+                    + (fields.isEmpty ? "nothing" : fields.joined(separator: ", ")) + " has none to replace: remove it")
+            return false
+        }
+        if definition.grant == .password, definition.body == nil {
+            for name in ["username", "password"] where !fields.contains(name) {
+                return refuse("account_fields", "lacks \(name), which grant: password sends")
+            }
+        }
+        return true
+    }
+
+    private func checkHeaders() -> Bool {
+        for header in definition.headers {
+            switch header.name.lowercased() {
+            case "authorization" where definition.clientAuth == .basic:
+                return refuse("headers", "gives Authorization, which client_auth: basic makes: set client_auth: none")
+            case "content-type":
+                if case .text? = definition.body { continue }
+                return refuse("headers", "gives Content-Type, which is made with the body: use request.body for others")
+            default: continue
+            }
+        }
+        return true
+    }
+
+    /// The names that templates of a request may use.
+    private func scope(computed: [String]) -> TemplateScope {
+        var names = ["assertion", "client_assertion"]
+        var absent: [String: String] = [:]
+        if definition.accountFields == nil {
+            names.append("refresh_token")
+        } else {
+            absent["refresh_token"] = "does not exist here: accounts of this provider have \(fieldWords)"
+        }
+        func add(_ name: String, _ isThere: Bool) {
+            if isThere { names.append(name) } else { absent[name] = "has no value: give \(name)" }
+        }
+        add("client_id", !definition.clientID.isEmpty)
+        add("client_secret", definition.clientSecret != nil)
+        add("scope", definition.scope != nil)
+        add("audience", definition.audience != nil)
+        names += (definition.accountFields ?? []).map { "account.\($0)" }
+        names += definition.variables.map { "vars.\($0.name)" }
+        names += computed.map { "computed.\($0)" }
+        return TemplateScope(names, absent: absent)
+    }
+
+    private var fieldWords: String {
+        let fields = definition.accountFields ?? []
+        return fields.isEmpty ? "no fields" : fields.map { "account.\($0)" }.joined(separator: ", ")
+    }
+
+    private func checkNames() -> Bool {
+        let all = scope(computed: definition.computed.map(\.name))
+        var isGood = true
+        for place in given.places {
+            for problem in all.problems(of: place.template) {
+                section.report(.invalidValue, at: place.origin, key: place.path, problem)
+                isGood = false
+            }
+        }
+        if let url = try? Template(definition.tokenURL), section.contains("token_url") || section.contains("request") {
+            for problem in all.problems(of: url) { isGood = refuse("token_url", problem, .invalidValue) }
+        }
+        guard isGood else { return false }
+        // What is left comes from the preset, and lacks what the configuration took away or did not give.
+        let problems = definition.templates.flatMap { all.problems(of: $0) }
+        if let problem = problems.first {
+            section.report(.missing, "\(problem) (used by the preset \(preset.name))")
+            return false
+        }
+        return true
+    }
+
+    /// Each computed value may use those before it.
+    private func checkComputed() -> Bool {
+        var before: [String] = []
+        for field in definition.computed {
+            let known = scope(computed: before)
+            let late = known.problems(of: field.value)
+            if !late.isEmpty, scope(computed: definition.computed.map(\.name)).problems(of: field.value).isEmpty {
+                return refuse(
+                    "computed", "\(field.name) uses a computed value that stands behind it: put it in front",
+                    .invalidValue)
+            }
+            before.append(field.name)
+        }
+        return true
+    }
+}
