@@ -396,11 +396,19 @@ public struct RefreshMachine: Sendable {
 
     // MARK: Recovery of an intent that was left behind
 
+    /// The longest pause before a re-send that a grace allows.
+    private static let longestCalm = Duration.seconds(10)
+
     /// How long to leave an unresolved spend alone before its one re-send.
     private func recoveryDelay(_ snapshot: AccountSnapshot, resends: Int, now: Now) -> Duration {
         switch policy.rotation {
         case .reusable: return policy.backoffBase
-        case .grace where resends == 0: return .milliseconds(1)
+        case .grace(let leeway) where resends == 0:
+            // Whatever took the first answer should not take the second: a part of the grace is let go by, unless there
+            // is no token to live on meanwhile.
+            let since = max(now.wall - (snapshot.intent?.firstAt ?? now.wall), .zero)
+            let calm = min((leeway - since) / 3, snapshot.remaining(at: now.wall) / 3, Self.longestCalm)
+            return max(calm, .milliseconds(1))
         case .grace, .singleUse:
             return max(snapshot.remaining(at: now.wall) - recoveryLead(snapshot), policy.backoffBase)
         }

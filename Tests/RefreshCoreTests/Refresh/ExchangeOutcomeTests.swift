@@ -156,13 +156,18 @@ struct ExchangeOutcomeTests {
 
     @Test("ambiguous: how soon the re-send may come depends on the provider's rotation")
     func ambiguousDelay() throws {
-        let cases: [(RotationBehaviour, Bool, Duration)] = [
-            (.reusable, false, .seconds(1)), (.grace(.seconds(30)), false, .milliseconds(1)),
-            (.grace(.seconds(30)), true, .seconds(917)), (.singleUse, false, .seconds(917)),
+        let cases: [(RotationBehaviour, Bool, life: Duration, Duration)] = [
+            (.reusable, false, .seconds(1000), .seconds(1)),
+            (.grace(.seconds(27)), false, .seconds(1000), .seconds(9)),
+            (.grace(.seconds(600)), false, .seconds(1000), .seconds(10)),
+            (.grace(.seconds(600)), false, .seconds(12), .seconds(4)),
+            (.grace(.seconds(600)), false, .zero, .milliseconds(1)),
+            (.grace(.seconds(30)), true, .seconds(1000), .seconds(917)),
+            (.singleUse, false, .seconds(1000), .seconds(917)),
         ]
-        for (rotation, isRecovery, delay) in cases {
+        for (rotation, isRecovery, life, delay) in cases {
             var bench = try MachineBench(.test(rotation))
-            bench.exchanging(isRecovery: isRecovery, remaining: .seconds(1000))
+            bench.exchanging(isRecovery: isRecovery, remaining: life)
             #expect(bench.handle(.unanswered("timed out")).settle?.retryAfter == delay)
         }
     }
