@@ -85,7 +85,7 @@ struct TemplateReader {
                 } else if names.isNull(name) {
                     result.removed.append(name)
                 } else if let template = template(names, name) {
-                    if key == "headers", let text = template.literal, !HTTPText.isFieldValue(text) {
+                    if key == "headers", !Self.fitsHeader(template) {
                         names.report(.invalidValue, name, "holds a character that a header cannot have")
                     } else {
                         result.fields.append(RequestField(name: name, value: template))
@@ -93,6 +93,18 @@ struct TemplateReader {
                 }
             }
             return result
+        }
+    }
+
+    /// Whether the text of a template can stand in a header; what its placeholders stand for is seen when it is sent.
+    private static func fitsHeader(_ template: Template) -> Bool {
+        if let text = template.literal { return HTTPText.isFieldValue(text) }
+        return template.parts.allSatisfy { part in
+            if case .text(let text) = part {
+                text.utf8.allSatisfy { $0 == 0x09 || (0x20...0x7E).contains($0) }
+            } else {
+                true
+            }
         }
     }
 

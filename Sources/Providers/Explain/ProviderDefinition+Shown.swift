@@ -246,7 +246,7 @@ extension ErrorRule {
 extension RuleConditions {
     fileprivate var shown: [JSONValue.Member] {
         func one(_ texts: [String]) -> JSONValue {
-            texts.count == 1 ? .string(texts[0]) : .array(texts.map { .string($0) })
+            texts.count == 1 ? Self.shown(texts[0]) : .array(texts.map(Self.shown))
         }
         var members: [JSONValue.Member] = []
         if !statuses.isEmpty { members.append(.init(name: "status", value: one(statuses.map(Self.text)))) }
@@ -264,11 +264,17 @@ extension RuleConditions {
         return members
     }
 
+    /// A whole number needs no quotes.
+    private static func shown(_ text: String) -> JSONValue {
+        guard let number = Int64(text), String(number) == text else { return .string(text) }
+        return .integer(number)
+    }
+
     private static func shown(_ condition: JSONCondition) -> JSONValue.Member {
         let value: JSONValue =
             switch condition.test {
             case .exists: .null
-            case .equals(let texts): texts.count == 1 ? .string(texts[0]) : .array(texts.map { .string($0) })
+            case .equals(let texts): texts.count == 1 ? shown(texts[0]) : .array(texts.map { shown($0) })
             case .matches(let pattern): .object([.init(name: "matches", value: .string(pattern.source))])
             }
         return JSONValue.Member(name: condition.pointer.description, value: value)

@@ -64,6 +64,12 @@ enum YAMLText {
             !text.isEmpty && !words.contains(text.lowercased())
             && text.utf8.allSatisfy { HTTPText.isAlphanumeric($0) || "_-./".utf8.contains($0) }
             && text.utf8.first.map { HTTPText.isAlphanumeric($0) && !(0x30...0x39).contains($0) || $0 == 0x2F } == true
-        return isPlain ? text : HTTPText.jsonString(text.replacing("$", with: "$$"))
+        return isPlain || isMeasure(text) ? text : HTTPText.jsonString(text.replacing("$", with: "$$"))
+    }
+
+    /// A number with its unit, as `30s` or `5xx`.
+    private static func isMeasure(_ text: String) -> Bool {
+        let unit = text.drop { $0.isASCII && $0.isNumber }
+        return unit.count < text.count && ["ms", "s", "m", "h", "d", "xx"].contains(unit)
     }
 }

@@ -7,6 +7,12 @@ public struct APIVerdict: Sendable, Hashable {
     public var rule: Int?
     /// What the answer asks for (RFC 9110 §10.2.3); nil where it does not.
     public var retryAfter: Duration?
+
+    public init(meaning: APIErrorClass, rule: Int? = nil, retryAfter: Duration? = nil) {
+        self.meaning = meaning
+        self.rule = rule
+        self.retryAfter = retryAfter
+    }
 }
 
 extension ErrorRules {

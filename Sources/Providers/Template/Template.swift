@@ -107,6 +107,15 @@ indirect enum TemplateExpression: Sendable, Hashable {
         text.contains("'") ? "\"\(text)\"" : "'\(text)'"
     }
 
+    func mapText(_ transform: (String) -> String) -> TemplateExpression {
+        switch self {
+        case .text(let text): .text(transform(text))
+        case .name: self
+        case .call(let function, let arguments): .call(function, arguments.map { $0.mapText(transform) })
+        case .joined(let terms): .joined(terms.map { $0.mapText(transform) })
+        }
+    }
+
     func collect(_ names: inout Set<String>) {
         switch self {
         case .text: break

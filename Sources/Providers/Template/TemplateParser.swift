@@ -16,7 +16,7 @@ struct TemplateParser {
     private let scalars: [Unicode.Scalar]
     private var position = 0
 
-    /// - Parameter literal: what the text between placeholders is replaced by.
+    /// - Parameter literal: what the text between placeholders, and the text in quotes, is replaced by.
     static func parse(
         _ source: String, literal: (String) -> String = { $0 }
     ) throws(TemplateSyntaxError) -> [Template.Part] {
@@ -30,7 +30,7 @@ struct TemplateParser {
             let expression = try parser.expression(depth: 0)
             parser.skipBlanks()
             guard parser.current == nil else { throw parser.error("is not understood from here on") }
-            parts.append(.value(expression))
+            parts.append(.value(expression.mapText(literal)))
             rest = after
         }
         guard !rest.contains("}}") || parts.isEmpty else {

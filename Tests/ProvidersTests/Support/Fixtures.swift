@@ -7,12 +7,12 @@ import RefreshCore
 func name(_ text: String) throws -> ProviderName { try ProviderName(text) }
 
 /// Reads the entries under `providers` out of `yaml`, as the whole configuration does.
-func readProviders(_ yaml: String, defaultWindow: Duration = .seconds(300)) throws(ConfigurationError)
-    -> ProviderCatalog
-{
+func readProviders(
+    _ yaml: String, defaultWindow: Duration = .seconds(300), environment: [String: String] = [:]
+) throws(ConfigurationError) -> ProviderCatalog {
     let document = try ConfigurationDocument(Array(yaml.utf8), file: "p.yaml")
     let issues = ConfigurationIssues()
-    let catalog = document.read(environment: [:], issues: issues) { top in
+    let catalog = document.read(environment: environment, issues: issues) { top in
         top.section("providers") { ProviderCatalog.read($0, defaultWindow: defaultWindow) } ?? ProviderCatalog()
     }
     try issues.throwIfAny()
@@ -117,4 +117,22 @@ extension ExchangeOutcome {
     var grant: TokenGrant? {
         if case .rotated(let grant) = self { grant } else { nil }
     }
+}
+
+/// What each preset needs, in a configuration.
+let presetSettings = [
+    "oauth2": "token_url: https://h/t, client_id: c", "client_credentials": "token_url: https://h/t, client_id: c",
+    "jwt_bearer":
+        "token_url: https://h/t, signing: { algorithm: HS256, key: 0123456789abcdef0123456789abcdef }, "
+        + "assertion: { issuer: me, subject: you, audience: https://h/t }",
+    "claude": "client_id: c", "gemini": "client_id: c, client_secret: gemini-secret", "openai": "client_id: c",
+    "pixiv": "client_id: c, client_secret: pixiv-secret, vars: { hash_secret: pixiv-hash }",
+    "warp": "token_url: https://h/proxy/token, vars: { key: warp-key }",
+    "intranet": "token_url: https://h/login, response: { access_token: [/data/token, /access_token] }",
+]
+
+/// One provider of each preset, named like it.
+func presetCatalog(_ more: String = "") throws -> ProviderCatalog {
+    let entries = presetSettings.map { "  \($0.key): { preset: \($0.key), \($0.value)\(more) }" }
+    return try readProviders("providers:\n" + entries.joined(separator: "\n"))
 }

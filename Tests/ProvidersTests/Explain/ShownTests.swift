@@ -1,0 +1,99 @@
+import ConfigurationFile
+import JSONText
+import RefreshCore
+import Testing
+
+@testable import Providers
+
+/// What `providers show` prints can stand in a configuration, and holds no secret.
+struct ShownTests {
+    /// Without what is masked, and so cannot come back.
+    private func reread(_ definition: ProviderDefinition) throws -> ProviderDefinition {
+        let yaml = "providers:\n" + definition.yamlLines.map { "  \($0)\n" }.joined()
+        let catalog = try readProviders(yaml, environment: ["HOME": "/root"])
+        return try #require(catalog[definition.name])
+    }
+
+    @Test func everyPresetComesBackAsItWas() throws {
+        for definition in try presetCatalog().definitions where definition.signingKey == nil {
+            var expected = definition
+            var found = try reread(definition)
+            expected.given = []
+            found.given = []
+            if expected.clientSecret != nil { expected.clientSecret = Secret("***") }
+            for index in expected.variables.indices { expected.variables[index].value = Secret("***") }
+            #expect(found == expected, "\(definition.yamlLines.joined(separator: "\n"))")
+        }
+    }
+
+    @Test func everythingThatCanBeGivenComesBack() throws {
+        let yaml = """
+            providers:
+              p:
+                preset: claude
+                token_url: http://127.0.0.1:1/t/{{ account.id }}
+                client_id: "true"
+                account_fields: [id, pass]
+                computed: { a: "{{ uuid }}", b: "{{ computed.a | md5 }}" }
+                headers: { X-A: "{{ computed.b + '$' }}" }
+                request:
+                  method: PUT
+                  query: { q: "{{ now.seconds }}" }
+                  json: { n: 1, s: "{{ account.pass }}", l: [true, null, 1.5], e: {} }
+                response:
+                  access_token: [/a~1b, /c]
+                  expires_in: [{ pointer: /ms, unit: milliseconds }]
+                  expires_at: { pointer: /jwt, unit: jwt }
+                errors:
+                  token:
+                    - { status: [400, 5xx, 401-403], json: { /a: 1, /b: [x, y], /c: { matches: "^$" }, /d: }, class: refused }
+                    - { header: { A: "x$", B: }, contains: [a, "b: c"], matches: "[0-9]+ #", class: throttled }
+                    - { body: empty, status: 500, class: ambiguous }
+                  api:
+                    - { code: x, class: quota }
+                rotation: { grace: 30s }
+                backoff: { base: 2s, cap: 20s }
+                skew: 1500ms
+                ca_file: "/with blank"
+            """
+        let definition = try #require(try readProviders(yaml)[name("p")])
+        var found = try reread(definition)
+        var expected = definition
+        expected.given = []
+        found.given = []
+        #expect(found == expected, "\(definition.yamlLines.joined(separator: "\n"))")
+    }
+
+    @Test func secretsAreMaskedAndOriginsNamed() throws {
+        let yaml = """
+            providers:
+              p:
+                preset: pixiv
+                token_url: https://h/t?key=hunter1
+                client_id: c
+                client_secret: hunter2
+                vars: { hash_secret: hunter3 }
+                headers: { X-Key: hunter4, X-Mixed: "hunter5 {{ uuid }}" }
+                params: { p: hunter6 }
+                skew: 5s
+            """
+        let definition = try #require(try readProviders(yaml)[name("p")])
+        let lines = definition.yamlLines
+        let text = lines.joined(separator: "\n")
+        #expect(!text.contains("hunter"), "\(text)")
+        #expect(!definition.json.serialized.contains("hunter"))
+        #expect(!definition.settings.map(\.value).joined().contains("hunter"))
+        for expected in [
+            "  preset: pixiv  # configuration", "  client_id: c  # configuration",
+            "  client_secret: \"***\"  # configuration; not shown", "    hash_secret: \"***\"  # configuration",
+            "    X-Client-Time: \"{{ computed.time }}\"  # preset", "    X-Key: \"***\"  # configuration",
+            "    X-Mixed: \"***{{ uuid }}\"  # configuration", "  skew: 5s  # configuration", "  window: 10m  # preset",
+            "  lock_ttl: 30s  # default",
+        ] {
+            #expect(lines.contains(expected), "\(expected) in\n\(text)")
+        }
+        #expect(
+            text.contains(
+                "{ class: refused, status: [400, 401], json: { /errors/system/code: 1508 } }  # preset"))
+    }
+}
