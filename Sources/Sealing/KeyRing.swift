@@ -31,6 +31,11 @@ public struct KeyRing: Sendable {
             self.bytes = Array("\(account.rawValue)\u{0}\(field)\u{0}\(generation.rawValue)".utf8)
         }
 
+        /// For what stays as it is while generations come and go.
+        public init(account: AccountID, field: String) {
+            self.bytes = Array("\(account.rawValue)\u{0}\(field)".utf8)
+        }
+
         public init(purpose: String) {
             self.bytes = Array("\u{0}\(purpose)".utf8)
         }

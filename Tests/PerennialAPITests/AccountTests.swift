@@ -53,9 +53,9 @@ import Testing
             #expect(response.body.contains(#"{"kind":"unsent","message":"connect \"failed\"\u000a"}"#))
             #expect(
                 response.memberNames == [
-                    "id", "provider", "name", "enabled", "status", "generation", "has_access_token", "token_type",
-                    "expires_at", "obtained_at", "created_at", "updated_at", "due_at", "failures", "next_attempt_at",
-                    "last_fault", "intent", "orphans",
+                    "id", "provider", "name", "enabled", "status", "pool", "tier", "labels", "proxy", "generation",
+                    "has_access_token", "token_type", "expires_at", "obtained_at", "created_at", "updated_at", "due_at",
+                    "failures", "next_attempt_at", "last_fault", "intent", "orphans",
                 ])
         }
     }

@@ -3,11 +3,13 @@ import RefreshCore
 
 /// The body of `PUT /v1/accounts/{id}`.
 struct AccountBody {
-    static let fields = ["provider", "name", "refresh_token", "access_token", "expires_at"]
+    static let fields =
+        ["provider", "name", "refresh_token", "access_token", "expires_at"] + TraitChanges.bodyFields
 
     var provider: ProviderName
     var name: String?
     var credentials: Credentials
+    var traits: TraitChanges
 
     /// - Throws: ``Problem`` (400) naming the field that is missing, unknown or not acceptable.
     init(_ bytes: [UInt8]) throws(Problem) {
@@ -21,6 +23,7 @@ struct AccountBody {
         let accessToken = try fields.string("access_token")
         name = try fields.string("name")
         let expiresAt = try Self.time(fields.take("expires_at"))
+        traits = try TraitChanges(&fields, isWhole: true)
         try fields.finish(allowed: Self.fields)
         do {
             provider = try ProviderName(providerText)
@@ -60,15 +63,18 @@ struct AccountBody {
 struct AccountPatch {
     var name: String?
     var enabled: Bool?
+    var traits: TraitChanges
 
     /// - Throws: ``Problem`` (400) naming the field that is unknown or not acceptable.
     init(_ bytes: [UInt8]) throws(Problem) {
         var fields = try JSONFields(bytes)
         name = try fields.string("name")
         enabled = try fields.bool("enabled")
-        try fields.finish(allowed: ["name", "enabled"])
-        guard name != nil || enabled != nil else {
-            throw Problem(.malformedBody, "nothing to change: give name or enabled")
+        traits = try TraitChanges(&fields, isWhole: false)
+        let known = ["name", "enabled"] + TraitChanges.bodyFields
+        try fields.finish(allowed: known)
+        guard name != nil || enabled != nil || !traits.isEmpty else {
+            throw Problem(.malformedBody, "nothing to change: give at least one of \(known.joined(separator: ", "))")
         }
     }
 }

@@ -48,6 +48,14 @@ public enum AccountDocument {
             writer.bool(account.enabled)
             writer.key("status")
             writer.string(account.shownStatus.rawValue)
+            writer.key("pool")
+            writer.optional(account.pool?.rawValue)
+            writer.key("tier")
+            writer.optional(account.tier?.rawValue)
+            writer.key("labels")
+            write(account.labels, to: &writer)
+            writer.key("proxy")
+            write(account.proxy, to: &writer)
             writer.key("generation")
             writer.integer(account.generation.rawValue)
             writer.key("has_access_token")
@@ -76,6 +84,26 @@ public enum AccountDocument {
                 writer.key("orphans")
                 OrphanDocument.write(orphans, to: &writer)
             }
+        }
+    }
+
+    private static func write(_ labels: AccountLabels, to writer: inout JSONWriter) {
+        writer.object { writer in
+            for (key, value) in labels.values.sorted(by: { $0.key < $1.key }) {
+                writer.key(key)
+                writer.string(value)
+            }
+        }
+    }
+
+    /// Never the credentials, only whether there are any.
+    private static func write(_ proxy: ProxySetting?, to writer: inout JSONWriter) {
+        guard let proxy else { return writer.null() }
+        writer.object { writer in
+            writer.key("url")
+            writer.string(proxy.url)
+            writer.key("has_credentials")
+            writer.bool(proxy.hasCredentials)
         }
     }
 

@@ -17,13 +17,17 @@ struct AccountRoutes: Sendable {
             throw Problem(.invalidAccountID, "after: \(error)")
         }
         let limit = try query.integer("limit", in: 1...Self.largestPage) ?? Self.defaultPage
-        try query.finish(allowed: ["after", "limit"])
+        let filter = try AccountFilter(&query)
+        try query.finish(allowed: ["after", "limit"] + AccountFilter.queryNames)
+        var page: AccountPage
         do {
-            return APIAnswer(
-                body: AccountDocument.render(try await backend.directory.list(after: after, limit: Int(limit))))
+            page = try await backend.directory.list(after: after, limit: Int(limit))
         } catch {
             throw Problem(error)
         }
+        // A page of what was looked at, which may hold few or none that are wanted; `next` goes on from there.
+        page.accounts.removeAll { !filter.matches($0) }
+        return APIAnswer(body: AccountDocument.render(page))
     }
 
     func show(_ api: APIRequest) async throws(Problem) -> APIAnswer {
@@ -58,7 +62,8 @@ struct AccountRoutes: Sendable {
         do {
             put = try backend.intake.admit(
                 id: id, provider: body.provider, name: body.name, credentials: body.credentials,
-                overwrite: ifNoneMatch == nil ? .always : .never, ifGeneration: expected, now: backend.time.wall())
+                overwrite: ifNoneMatch == nil ? .always : .never, ifGeneration: expected, traits: body.traits,
+                now: backend.time.wall())
         } catch {
             throw Problem(error, account: id)
         }
@@ -84,6 +89,7 @@ struct AccountRoutes: Sendable {
             throw Problem(
                 .otherProvider, "the account is one of provider \(provider): delete it first, or choose another id",
                 account: id)
+        case .tooManyLabels: throw tooManyLabels(id)
         }
     }
 
@@ -94,7 +100,7 @@ struct AccountRoutes: Sendable {
         if let name = body.name {
             do { try AccountIntake.check(name: name) } catch { throw Problem(error, account: id) }
         }
-        return try await edit(id, name: body.name, enabled: body.enabled, condition)
+        return try await edit(id, AccountEdit(name: body.name, enabled: body.enabled, traits: body.traits), condition)
     }
 
     func setEnabled(_ enabled: Bool, _ api: APIRequest) async throws(Problem) -> APIAnswer {
@@ -102,7 +108,7 @@ struct AccountRoutes: Sendable {
         let condition = try api.ifMatch()
         let body = try await api.body()
         if !body.isEmpty { try JSONFields(body).finish(allowed: ["none"]) }
-        return try await edit(id, name: nil, enabled: enabled, condition)
+        return try await edit(id, AccountEdit(enabled: enabled), condition)
     }
 
     func delete(_ api: APIRequest) async throws(Problem) -> APIAnswer {
@@ -121,17 +127,24 @@ struct AccountRoutes: Sendable {
             return APIAnswer(status: .noContent)
         case .missing: throw .accountNotFound(id)
         case .conflict(let generation): throw conflict(id, generation)
+        case .tooManyLabels: throw tooManyLabels(id)
         }
     }
 
+    private func tooManyLabels(_ id: AccountID) -> Problem {
+        Problem(
+            .invalidAccount, "with these the account would have more than \(AccountLabels.maximumCount) labels",
+            account: id)
+    }
+
     private func edit(
-        _ id: AccountID, name: String?, enabled: Bool?, _ condition: TagCondition?
+        _ id: AccountID, _ edit: AccountEdit, _ condition: TagCondition?
     ) async throws(Problem) -> APIAnswer {
-        let expected = try await expectation(condition, of: id, mustExist: true)
+        var edit = edit
+        edit.ifGeneration = try await expectation(condition, of: id, mustExist: true)
         let reply: EditReply
         do {
-            reply = try await backend.directory.edit(
-                id, AccountEdit(name: name, enabled: enabled, ifGeneration: expected))
+            reply = try await backend.directory.edit(id, edit)
         } catch {
             throw Problem(error, account: id)
         }
@@ -142,6 +155,7 @@ struct AccountRoutes: Sendable {
             return answer(snapshot)
         case .missing: throw .accountNotFound(id)
         case .conflict(let generation): throw conflict(id, generation)
+        case .tooManyLabels: throw tooManyLabels(id)
         }
     }
 

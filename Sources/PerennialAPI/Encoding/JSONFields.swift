@@ -12,13 +12,25 @@ struct JSONFields {
         } catch {
             throw Problem(.malformedBody, "the body is not JSON: \(error)")
         }
+        try self.init(value, what: "the body")
+    }
+
+    /// - Parameter what: what the value is called in errors.
+    /// - Throws: ``Problem`` (400) when the value is no object or names a field twice.
+    init(_ value: JSONValue, what: String) throws(Problem) {
         guard case .object(let list) = value else {
-            throw Problem(.malformedBody, "the body has to be a JSON object, not \(value.kind)")
+            throw Problem(.malformedBody, "\(what) has to be a JSON object, not \(value.kind)")
         }
         for member in list where members.updateValue(member.value, forKey: member.name) != nil {
-            throw Problem(.malformedBody, "the body has \(Self.shown(member.name)) twice")
+            throw Problem(.malformedBody, "\(what) has \(Self.shown(member.name)) twice")
         }
     }
+
+    /// The value of a field where null means something of its own; nil when the field is absent.
+    mutating func takeNullable(_ name: String) -> JSONValue? { members.removeValue(forKey: name) }
+
+    /// The names of the fields that nobody has taken, in order.
+    var names: [String] { members.keys.sorted() }
 
     /// The value of a field; null counts as absent.
     mutating func take(_ name: String) -> JSONValue? {

@@ -56,6 +56,10 @@ struct JSONWriter {
         needsComma = true
     }
 
+    mutating func optional(_ value: String?) {
+        if let value { string(value) } else { null() }
+    }
+
     mutating func integer(_ value: Int64) {
         separate()
         Self.append(value, to: &bytes)

@@ -9,9 +9,10 @@ import RefreshCore
 struct AccountsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "accounts",
-        abstract: "Add, list, show, import, remove, pause and resume accounts; restore orphans.",
+        abstract: "Add, edit, list, show, import, remove, pause and resume accounts; restore orphans.",
         subcommands: [
-            Add.self, List.self, Show.self, ImportCommand.self, Remove.self, Pause.self, Resume.self, Orphans.self,
+            Add.self, EditCommand.self, List.self, Show.self, ImportCommand.self, Remove.self, Pause.self, Resume.self,
+            Orphans.self,
             Restore.self, DropOrphan.self,
         ])
 
@@ -44,10 +45,16 @@ struct AccountsCommand: AsyncParsableCommand {
         @Option(help: "When the access token ends: RFC 3339 or epoch seconds.")
         var expiresAt: String?
 
+        @OptionGroup var traits: TraitOptions
+
         @Flag(help: "Fail if the account exists.")
         var createOnly = false
 
         func run() async throws {
+            guard [refreshTokenFile, accessTokenFile, traits.proxyFile].count(where: { $0 == "-" }) <= 1 else {
+                throw ValidationError("only one thing can be read from stdin: give a file for the others")
+            }
+            let changes = try traits.changes()
             let refreshToken = try token(refreshTokenFile)
             let accessToken = try accessTokenFile.map { try token($0) }
             let expiry = try expiresAt.map { text in
@@ -64,7 +71,7 @@ struct AccountsCommand: AsyncParsableCommand {
                 do throws(AccountIntake.Refusal) {
                     put = try instance.intake.admit(
                         id: account, provider: provider, name: name, credentials: credentials, overwrite: rule,
-                        now: instance.time.wall())
+                        traits: changes, now: instance.time.wall())
                 } catch {
                     throw CommandFailure(.local, error.description)
                 }
@@ -97,11 +104,14 @@ struct AccountsCommand: AsyncParsableCommand {
         case .otherProvider(let provider):
             throw CommandFailure(
                 .local, "account \(account) exists at provider \(provider): remove it first, or choose another id")
+        case .tooManyLabels:
+            throw CommandFailure(
+                .local, "account \(account) would have more than \(AccountLabels.maximumCount) labels")
         }
     }
 
     struct List: AsyncParsableCommand {
-        static let configuration = CommandConfiguration(abstract: "List all accounts.")
+        static let configuration = CommandConfiguration(abstract: "List all accounts, or those that are asked for.")
 
         @OptionGroup var options: ConfigurationOptions
         @OptionGroup var output: OutputOptions
@@ -109,29 +119,33 @@ struct AccountsCommand: AsyncParsableCommand {
         @Option(help: "Only accounts of this provider.")
         var provider: ProviderName?
 
-        @Option(help: "Only accounts in this state: active, degraded, reauth_required or disabled.")
-        var status: String?
+        @Option(help: "Only accounts in this state.")
+        var status: AccountStatus?
+
+        @Option(help: "Only accounts in this pool.")
+        var pool: PoolName?
+
+        @Option(help: "Only accounts in this tier.")
+        var tier: TierName?
+
+        @Option(help: "Only accounts with this label: KEY, or KEY=VALUE; may be given several times.")
+        var label: [String] = []
 
         func run() async throws {
-            var wanted: AccountStatus?
-            if let status {
-                guard let known = AccountStatus(rawValue: status) else {
-                    throw ValidationError("--status is one of active, degraded, reauth_required, disabled")
-                }
-                wanted = known
-            }
-            let (provider, isJSON, only) = (provider, output.json, wanted)
+            var filter = AccountFilter(provider: provider, status: status, pool: pool, tier: tier)
+            do { filter.labels = try AccountFilter.labels(label) } catch { throw ValidationError(error.description) }
+            let (isJSON, wanted) = (output.json, filter)
             try await options.withStore { instance in
-                var table = Table(["ACCOUNT", "PROVIDER", "STATUS", "GENERATION", "EXPIRES", "NEXT REFRESH", "NAME"])
+                var table = Table([
+                    "ACCOUNT", "PROVIDER", "STATUS", "GENERATION", "EXPIRES", "NEXT REFRESH", "POOL", "NAME",
+                ])
                 var isFirst = true
                 if isJSON { Terminal.write(Array("[".utf8), to: 1) }
                 var after: AccountID?
                 repeat {
                     let page = try await instance.directory.list(after: after, limit: 500)
                     let now = instance.time.wall()
-                    for account in page.accounts {
-                        if let provider, account.provider != provider { continue }
-                        if let only, account.shownStatus != only { continue }
+                    for account in page.accounts where wanted.matches(account) {
                         if isJSON {
                             Terminal.write(Array((isFirst ? "" : ",\n").utf8) + AccountDocument.render(account), to: 1)
                             isFirst = false
@@ -141,7 +155,7 @@ struct AccountsCommand: AsyncParsableCommand {
                                 account.generation.description,
                                 MachineClock.distance(to: account.expiresAt, from: now),
                                 MachineClock.distance(to: account.enabled ? account.dueAt : nil, from: now),
-                                account.name,
+                                AccountsCommand.place(account), account.name,
                             ])
                         }
                     }
@@ -185,6 +199,9 @@ struct AccountsCommand: AsyncParsableCommand {
         table.add(["name", account.name.isEmpty ? "-" : account.name])
         table.add(["provider", account.provider.rawValue])
         table.add(["status", account.shownStatus.rawValue])
+        table.add(["pool", place(account)])
+        if !account.labels.isEmpty { table.add(["labels", account.labels.description]) }
+        if let proxy = account.proxy { table.add(["proxy", proxy.description]) }
         table.add(["generation", account.generation.description])
         table.add(["access token", account.accessToken?.description ?? "not set"])
         table.add(["expires", moment(account.expiresAt)])
@@ -207,6 +224,12 @@ struct AccountsCommand: AsyncParsableCommand {
         }
         table.add(["added", moment(account.createdAt)])
         return table.lines
+    }
+
+    /// Pool and tier, for people.
+    static func place(_ account: AccountSnapshot) -> String {
+        guard let pool = account.pool else { return account.tier.map { "-/\($0)" } ?? "-" }
+        return account.tier.map { "\(pool)/\($0)" } ?? pool.rawValue
     }
 
     /// A spend whose outcome is not known, for people.
@@ -270,7 +293,7 @@ struct AccountsCommand: AsyncParsableCommand {
 
 extension String {
     /// Without white space at both ends: files end with a line feed.
-    fileprivate var trimmed: String {
+    var trimmed: String {
         let start = drop { $0.isWhitespace }
         return String(start.reversed().drop { $0.isWhitespace }.reversed())
     }

@@ -8,8 +8,9 @@ struct ImportCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "import", abstract: "Import accounts from JSON lines, CSV or TSV.",
         discussion: """
-            Fields: id, provider, refresh_token, access_token, expires_at (RFC 3339 or epoch seconds), name. CSV and TSV \
-            need a header. An account that exists already keeps its credentials unless the line's expires_at is later, \
+            Fields: id, provider, refresh_token, access_token, expires_at (RFC 3339 or epoch seconds), name, \
+            pool, tier, labels (an object, or key=value; key=value), proxy (a URL with its credentials, or direct). CSV \
+            and TSV need a header. An account that exists already keeps its credentials unless the line's expires_at is later, \
             or --overwrite is given. If any line is bad nothing is imported, unless --skip-bad is given.
             """)
 
@@ -94,7 +95,7 @@ struct ImportCommand: AsyncParsableCommand {
             do {
                 let put = try intake.admit(
                     id: record.id, provider: record.provider, name: record.name, credentials: record.credentials,
-                    overwrite: rule, now: now)
+                    overwrite: rule, traits: record.traits, now: now)
                 puts.append((record.line, put))
             } catch {
                 bad.append(BadLine(line: record.line, reason: error.description))

@@ -49,6 +49,7 @@ enum ImportReader {
     private enum Scalar: Decodable {
         case text(String)
         case number(Double)
+        case texts([String: String])
         case null
 
         init(from decoder: any Decoder) throws {
@@ -57,6 +58,8 @@ enum ImportReader {
                 self = .null
             } else if let text = try? container.decode(String.self) {
                 self = .text(text)
+            } else if let texts = try? container.decode([String: String].self) {
+                self = .texts(texts)
             } else {
                 self = .number(try container.decode(Double.self))
             }
@@ -65,7 +68,8 @@ enum ImportReader {
 
     private static func fields(_ line: Substring, number: Int) throws(BadLine) -> ImportFields {
         guard let object = try? JSONDecoder().decode([String: Scalar].self, from: Data(line.utf8)) else {
-            throw BadLine(line: number, reason: "is no JSON object of texts and numbers")
+            throw BadLine(
+                line: number, reason: "is no JSON object of texts and numbers (labels may be an object of texts)")
         }
         var fields = ImportFields()
         for (name, value) in object {
@@ -76,8 +80,11 @@ enum ImportReader {
                         "unknown field \"\(name.prefix(40))\" (known: \(ImportFields.known.joined(separator: ", ")))")
             }
             switch value {
+            case .text(let text) where name == "labels": try fields.takeLabels(cell: text, line: number)
+            case .texts(let texts) where name == "labels": fields.labels = texts
             case .text(let text): fields.values[name] = text
-            case .number(let number): fields.values[name] = String(number)
+            case .texts: throw BadLine(line: number, reason: "\(name) has to be a text")
+            case .number(let value): fields.values[name] = String(value)
             case .null: break
             }
         }
@@ -118,7 +125,13 @@ enum ImportReader {
                         line: row.line, reason: "has \(cells.count) fields, the header has \(columns.count)")
                 }
                 var fields = ImportFields()
-                for (column, cell) in zip(columns, cells) { fields.values[column] = cell }
+                for (column, cell) in zip(columns, cells) {
+                    if column == "labels" {
+                        try fields.takeLabels(cell: cell, line: row.line)
+                    } else {
+                        fields.values[column] = cell
+                    }
+                }
                 records.append(try fields.record(line: row.line))
             } catch {
                 bad.append(error)

@@ -7,6 +7,7 @@ struct ImportRecord: Sendable {
     var provider: ProviderName
     var name: String?
     var credentials: Credentials
+    var traits: TraitChanges
 }
 
 /// Why a line cannot be imported; never repeats what it holds.
@@ -17,9 +18,13 @@ struct BadLine: Error, Sendable, Hashable {
 
 /// The fields of a line before they are checked.
 struct ImportFields {
-    static let known = ["id", "provider", "name", "refresh_token", "access_token", "expires_at"]
+    static let known = [
+        "id", "provider", "name", "refresh_token", "access_token", "expires_at", "pool", "tier", "labels", "proxy",
+    ]
 
     var values: [String: String] = [:]
+    /// From an object, or from a cell of `key=value; key=value`.
+    var labels: [String: String]?
 
     /// - Throws: ``BadLine``.
     func record(line: Int) throws(BadLine) -> ImportRecord {
@@ -50,6 +55,36 @@ struct ImportFields {
             line: line, id: id, provider: provider, name: values["name"].flatMap { $0.isEmpty ? nil : $0 },
             credentials: Credentials(
                 refreshToken: Secret(try required("refresh_token")), accessToken: access,
-                expiresAt: access == nil ? nil : expiresAt))
+                expiresAt: access == nil ? nil : expiresAt), traits: try traits(line: line))
+    }
+
+    private func traits(line: Int) throws(BadLine) -> TraitChanges {
+        func given(_ field: String) -> String? { values[field].flatMap { $0.isEmpty ? nil : $0 } }
+        var traits = TraitChanges()
+        do throws(InvalidName) {
+            if let text = given("pool") { traits.pool = .set(try PoolName(text)) }
+            if let text = given("tier") { traits.tier = .set(try TierName(text)) }
+            if let labels { traits.labels = .replace(try AccountLabels(labels)) }
+        } catch {
+            throw BadLine(line: line, reason: error.description)
+        }
+        do throws(InvalidProxy) {
+            if let text = given("proxy") { traits.proxy = .set(try ProxySetting(text)) }
+        } catch {
+            throw BadLine(line: line, reason: error.description)
+        }
+        return traits
+    }
+
+    /// - Throws: ``BadLine`` for what is not `key=value; key=value`.
+    mutating func takeLabels(cell: String, line: Int) throws(BadLine) {
+        guard !cell.allSatisfy(\.isWhitespace) else { return }
+        var labels: [String: String] = [:]
+        for part in cell.split(separator: ";") {
+            let pair = part.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            guard pair.count == 2 else { throw BadLine(line: line, reason: "labels are written key=value; key=value") }
+            labels[String(pair[0]).trimmed] = String(pair[1]).trimmed
+        }
+        self.labels = labels
     }
 }

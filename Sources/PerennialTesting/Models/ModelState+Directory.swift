@@ -10,6 +10,8 @@ extension ModelState {
     /// Nil where the account has moved on since `expected` was read: prepare again (`RETRY`).
     public mutating func put(_ put: AccountPut, expected: Generation, now: WallTime) -> PutReply? {
         let old = account(put.id)
+        let recent = records[put.id]?.recentAttempts ?? []
+        if let old, let attempt = put.attempt, recent.contains(attempt) { return .replaced(old.generation) }
         guard storedGeneration(put.id) == expected else { return nil }
         if let required = put.ifGeneration, old?.generation != required { return .conflict(old?.generation) }
         if let old {
@@ -22,18 +24,24 @@ extension ModelState {
                 if let stored = old.expiresAt, stored >= new { return .kept(old.generation) }
             }
         }
+        let labels = put.traits.labels.applied(to: old?.labels ?? .none)
+        if case .merge = put.traits.labels, labels.isTooMany { return .tooManyLabels }
         // The generation of a removed account goes on counting.
         var generation = storedGeneration(put.id).next
         if planted == .resetGeneration, records[put.id] != nil { generation = Generation(1) }
-        let isEnabled = old?.enabled ?? true
-        let snapshot = AccountSnapshot(
+        let isEnabled = put.resumes || old?.enabled ?? true
+        var snapshot = AccountSnapshot(
             id: put.id, provider: put.provider, name: put.name ?? old?.name ?? "", enabled: isEnabled,
             generation: generation, accessToken: put.credentials.accessToken, tokenType: put.credentials.tokenType,
             expiresAt: put.credentials.expiresAt, obtainedAt: put.credentials.expiresAt == nil ? nil : now,
-            createdAt: old?.createdAt ?? now, updatedAt: now, dueAt: put.dueAt)
+            createdAt: old?.createdAt ?? now, updatedAt: now, dueAt: put.dueAt, pool: old?.pool, tier: old?.tier,
+            labels: old?.labels ?? .none, proxy: old?.proxy)
+        put.traits.apply(to: &snapshot)
         records[put.id] = Record(
             snapshot: snapshot, refreshToken: put.credentials.refreshToken,
-            recentAttempts: records[put.id]?.recentAttempts ?? [])
+            recentAttempts: put.attempt.map { attempt in
+                Array(([attempt] + recent.filter { $0 != attempt }).prefix(8))
+            } ?? recent)
         if isEnabled { due[put.provider, default: DueIndex()][put.id] = put.dueAt }
         writes += 1
         announce(put.id, generation, .added)
@@ -45,7 +53,11 @@ extension ModelState {
         if let required = edit.ifGeneration, required != record.snapshot.generation {
             return .conflict(record.snapshot.generation)
         }
+        if case .merge = edit.traits.labels, edit.traits.labels.applied(to: record.snapshot.labels).isTooMany {
+            return .tooManyLabels
+        }
         record.snapshot.updatedAt = now
+        edit.traits.apply(to: &record.snapshot)
         if let name = edit.name { record.snapshot.name = name }
         if let isEnabled = edit.enabled, isEnabled != record.snapshot.enabled {
             record.snapshot.enabled = isEnabled

@@ -7,6 +7,7 @@ enum AccountField: Int, CaseIterable {
     case provider, name, enabled, status, generation, access
     case tokenType, expiresAt, obtainedAt, createdAt, updatedAt, dueAt
     case failures, nextAttemptAt, faultKind, faultMessage, intent, removed, recentAttempts
+    case pool, tier, labels, proxy
 
     var redisName: String {
         switch self {
@@ -58,9 +59,7 @@ struct AccountFields {
 
     /// - Throws: ``StoreError`` when a field is not what it should be, or a secret cannot be opened.
     func snapshot(_ id: AccountID, ring: KeyRing) throws(StoreError) -> AccountSnapshot {
-        guard let generation, let providerText = text(.provider), let provider = try? ProviderName(providerText) else {
-            throw .malformed("account \(id)")
-        }
+        guard let generation, let provider else { throw .malformed("account \(id)") }
         var accessToken: Secret?
         if let sealed = values[AccountField.access.rawValue].bytes, !sealed.isEmpty {
             do {
@@ -77,8 +76,15 @@ struct AccountFields {
             obtainedAt: time(.obtainedAt), createdAt: time(.createdAt) ?? WallTime(milliseconds: 0),
             updatedAt: time(.updatedAt) ?? WallTime(milliseconds: 0), dueAt: time(.dueAt),
             failures: Int(number(.failures) ?? 0), nextAttemptAt: time(.nextAttemptAt), lastFault: fault,
-            intent: intent)
+            intent: intent, pool: text(.pool).flatMap { try? PoolName($0) },
+            tier: text(.tier).flatMap { try? TierName($0) }, labels: AccountLabels(storedAs: text(.labels)),
+            proxy: try values[AccountField.proxy.rawValue].bytes.flatMap { sealed throws(StoreError) in
+                sealed.isEmpty ? nil : try SealedProxy.open(sealed, of: id, ring: ring)
+            })
     }
+
+    /// The account's provider, which needs no key to be read.
+    var provider: ProviderName? { text(.provider).flatMap { try? ProviderName($0) } }
 
     private var fault: RefreshFault? {
         guard let kind = text(.faultKind).flatMap({ RefreshFault.Kind(rawValue: $0) }) else { return nil }

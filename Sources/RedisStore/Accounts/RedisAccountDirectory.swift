@@ -23,23 +23,24 @@ public struct RedisAccountDirectory: AccountDirectory {
     public func put(_ account: AccountPut) async throws(StoreError) -> PutReply {
         let id = account.id
         let partition = keys.partitionNumber(id)
+        let traits = try account.traits.arguments(for: id, ring: link.ring)
         var expected = try await generation(of: id)
         for _ in 0..<Self.tries {
             let (access, refresh) = try seal(account, generation: expected.next)
+            let fixed: [any RedisArgument] = [
+                id.rawValue, account.provider.rawValue, expected.rawValue, account.name == nil ? 0 : 1,
+                account.name ?? "", account.overwrite.rawValue,
+                account.ifGeneration.map { String($0.rawValue) } ?? "", access, refresh,
+                account.credentials.tokenType,
+                account.credentials.expiresAt.map { String($0.milliseconds) } ?? "", account.dueAt.milliseconds,
+                keys.changes, account.resumes ? 1 : 0, account.attempt?.rawValue ?? "",
+            ]
             let reply = try await link.evaluate(
                 ScriptLibrary.put,
                 keys: [
                     keys.account(id), keys.due(partition, account.provider), keys.accounts(partition),
                     keys.events(partition),
-                ],
-                arguments: [
-                    id.rawValue, account.provider.rawValue, expected.rawValue, account.name == nil ? 0 : 1,
-                    account.name ?? "", account.overwrite.rawValue,
-                    account.ifGeneration.map { String($0.rawValue) } ?? "", access, refresh,
-                    account.credentials.tokenType,
-                    account.credentials.expiresAt.map { String($0.milliseconds) } ?? "", account.dueAt.milliseconds,
-                    keys.changes,
-                ])
+                ], arguments: fixed + traits)
             guard reply.count >= 3, let word = reply[0].string, link.align(reply, at: 1) != nil else {
                 throw .malformed("PUT")
             }
@@ -53,6 +54,7 @@ public struct RedisAccountDirectory: AccountDirectory {
             case ("OTHER", _):
                 guard let provider = reply[2].string.flatMap({ try? ProviderName($0) }) else { throw .malformed("PUT") }
                 return .otherProvider(provider)
+            case ("LABELS", _): return .tooManyLabels
             default: throw .malformed("PUT")
             }
         }
@@ -84,41 +86,42 @@ public struct RedisAccountDirectory: AccountDirectory {
     }
 
     public func edit(_ account: AccountID, _ edit: AccountEdit) async throws(StoreError) -> EditReply {
-        try await change(account) { (snapshot, partition) throws(StoreError) in
-            try await link.evaluate(
+        let traits = try edit.traits.arguments(for: account, ring: link.ring)
+        return try await change(account) { (provider, partition) throws(StoreError) in
+            let fixed: [any RedisArgument] = [
+                account.rawValue, provider.rawValue, edit.ifGeneration.map { String($0.rawValue) } ?? "",
+                edit.name == nil ? 0 : 1, edit.name ?? "", edit.enabled.map { $0 ? "1" : "0" } ?? "", keys.changes,
+            ]
+            return try await link.evaluate(
                 ScriptLibrary.edit,
-                keys: [keys.account(account), keys.due(partition, snapshot.provider), keys.events(partition)],
-                arguments: [
-                    account.rawValue, snapshot.provider.rawValue, edit.ifGeneration.map { String($0.rawValue) } ?? "",
-                    edit.name == nil ? 0 : 1, edit.name ?? "", edit.enabled.map { $0 ? "1" : "0" } ?? "",
-                    keys.changes,
-                ])
+                keys: [keys.account(account), keys.due(partition, provider), keys.events(partition)],
+                arguments: fixed + traits)
         }
     }
 
     public func remove(_ account: AccountID, ifGeneration: Generation?) async throws(StoreError) -> EditReply {
-        try await change(account) { (snapshot, partition) throws(StoreError) in
+        try await change(account) { (provider, partition) throws(StoreError) in
             try await link.evaluate(
                 ScriptLibrary.remove,
                 keys: [
-                    keys.account(account), keys.lock(account), keys.due(partition, snapshot.provider),
+                    keys.account(account), keys.lock(account), keys.due(partition, provider),
                     keys.accounts(partition), keys.orphans(account), keys.events(partition),
                 ],
                 arguments: [
-                    account.rawValue, snapshot.provider.rawValue, ifGeneration.map { String($0.rawValue) } ?? "",
-                    keys.changes,
+                    account.rawValue, provider.rawValue, ifGeneration.map { String($0.rawValue) } ?? "", keys.changes,
                 ])
         }
     }
 
-    /// Runs a script that needs the account's provider for the name of a key; again if it changed meanwhile.
+    /// Runs a script that needs the account's provider for the name of a key; again if it changed meanwhile. Opens no
+    /// secret: what cannot be opened has to be mendable.
     private func change(
         _ account: AccountID,
-        _ script: (AccountSnapshot, Int) async throws(StoreError) -> ScriptReply
+        _ script: (ProviderName, Int) async throws(StoreError) -> ScriptReply
     ) async throws(StoreError) -> EditReply {
         for _ in 0..<Self.tries {
-            guard let snapshot = try await store.read(account) else { return .missing }
-            let reply = try await script(snapshot, keys.partitionNumber(account))
+            guard let provider = try await store.provider(of: account) else { return .missing }
+            let reply = try await script(provider, keys.partitionNumber(account))
             guard reply.count >= 3, let word = reply[0].string, link.align(reply, at: 1) != nil else {
                 throw .malformed("a change of account \(account)")
             }
@@ -126,6 +129,7 @@ public struct RedisAccountDirectory: AccountDirectory {
             case "DONE": return .done
             case "MISSING": return .missing
             case "CONFLICT": return .conflict(Generation(reply[2].int ?? 0))
+            case "LABELS": return .tooManyLabels
             case "RETRY": continue
             default: throw .malformed("a change of account \(account)")
             }

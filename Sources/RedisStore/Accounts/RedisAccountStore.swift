@@ -186,4 +186,15 @@ public struct RedisAccountStore: AccountStore {
         guard let fields = AccountFields(reply) else { throw .malformed("account \(account)") }
         return fields.exists ? try fields.snapshot(account, ring: link.ring) : nil
     }
+
+    /// Nil when there is no such account.
+    func provider(of account: AccountID) async throws(StoreError) -> ProviderName? {
+        let key = keys.account(account)
+        guard let fields = AccountFields(try await link.send(AccountField.hashCommand(key), key: key)) else {
+            throw .malformed("account \(account)")
+        }
+        guard fields.exists else { return nil }
+        guard let provider = fields.provider else { throw .malformed("account \(account)") }
+        return provider
+    }
 }

@@ -3,7 +3,7 @@
 local FIELDS = {
     'provider', 'name', 'enabled', 'status', 'generation', 'access', 'token_type', 'expires_at', 'obtained_at',
     'created_at', 'updated_at', 'due_at', 'failures', 'next_attempt_at', 'fault_kind', 'fault_message', 'intent',
-    'removed', 'recent_attempts',
+    'removed', 'recent_attempts', 'pool', 'tier', 'labels', 'proxy',
 }
 local AT = {}
 for index, field in ipairs(FIELDS) do AT[field] = index end
@@ -74,6 +74,38 @@ local function account_to_change(key, provider, required)
         refusal = {'CONFLICT', int(now), account[AT.generation]}
     end
     return account, now, refusal
+end
+
+-- Labels are lines "key=value"; changes to them are lines "key=value" to set and "key" to remove.
+local MOST_LABELS = 32
+
+local function merge_labels(labels, changes)
+    local values, lines = {}, {}
+    for key, value in string.gmatch(labels or '', '([^=\n]+)=([^\n]*)') do values[key] = value end
+    for line in string.gmatch(changes, '[^\n]+') do
+        local key, value = string.match(line, '^([^=]+)=(.*)$')
+        values[key or line] = value
+    end
+    for key, value in pairs(values) do lines[#lines + 1] = key .. '=' .. value end
+    table.sort(lines)
+    return table.concat(lines, '\n'), #lines
+end
+
+-- What the arguments from `first` on say of pool, tier, labels and proxy, ready for HSET: pairs of a field and its value,
+-- '' takes it away; label_changes is merged into the labels there are. Nil where they would be too many.
+local function trait_fields(account, first)
+    local fields = {}
+    for index = first, #ARGV, 2 do
+        local field, value, count = ARGV[index], ARGV[index + 1], 0
+        if field == 'label_changes' then
+            field = 'labels'
+            value, count = merge_labels(account[AT.labels], value)
+            if count > MOST_LABELS then return nil end
+        end
+        fields[#fields + 1] = field
+        fields[#fields + 1] = value
+    end
+    return fields
 end
 
 -- The attempts that were committed last, newest first: a COMMIT that is repeated after later refreshes is recognised.

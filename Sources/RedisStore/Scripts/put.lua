@@ -2,15 +2,18 @@
 -- after the expected one, so a generation that has moved on is answered RETRY.
 -- KEYS  account, due, accounts, events
 -- ARGV  id, provider, expected generation, name given (0|1), name, overwrite (always|if_newer|never),
---       required generation or '', access or '', refresh, token type, expires at or '', due at, channel
+--       required generation or '', access or '', refresh, token type, expires at or '', due at, channel,
+--       resume (0|1), attempt or '', then pairs for trait_fields
 -- Reply {word, now, detail}
 local id, provider, expected = ARGV[1], ARGV[2], tonumber(ARGV[3])
-local overwrite, required, expires_at = ARGV[6], ARGV[7], ARGV[11]
+local overwrite, required, expires_at, attempt = ARGV[6], ARGV[7], ARGV[11], ARGV[15]
 
 local account = load(KEYS[1])
 local now = now_ms()
 local generation = tonumber(account[AT.generation] or '0') or 0
 local is_there = exists(account)
+-- The reply to this very change was lost: it is not made twice, for its tokens may have been used up since.
+if is_there and attempt ~= '' and is_recent(account, attempt) then return {'REPLACED', int(now), int(generation)} end
 if generation ~= expected then return {'RETRY', int(now), int(generation)} end
 if required ~= '' and (not is_there or generation ~= tonumber(required)) then
     return {'CONFLICT', int(now), is_there and int(generation) or ''}
@@ -24,14 +27,18 @@ if is_there then
     end
 end
 
+local traits = trait_fields(account, 16)
+if not traits then return {'LABELS', int(now), int(generation)} end
 local new_generation = int(generation + 1)
 local name = ARGV[4] == '1' and ARGV[5] or (is_there and account[AT.name]) or ''
-local enabled = is_there and account[AT.enabled] or '1'
+local enabled = is_there and ARGV[14] ~= '1' and account[AT.enabled] or '1'
 redis.call(
     'HSET', KEYS[1], 'provider', provider, 'name', name, 'enabled', enabled, 'status', 'active', 'generation',
     new_generation, 'access', ARGV[8], 'refresh', ARGV[9], 'token_type', ARGV[10], 'expires_at', expires_at,
     'obtained_at', expires_at ~= '' and int(now) or '', 'updated_at', int(now), 'due_at', ARGV[12], 'failures', '0',
     'next_attempt_at', '', 'fault_kind', '', 'fault_message', '', 'intent', '')
+if attempt ~= '' then redis.call('HSET', KEYS[1], 'recent_attempts', with_recent(account, attempt)) end
+if #traits > 0 then redis.call('HSET', KEYS[1], unpack(traits)) end
 if not is_there then redis.call('HSET', KEYS[1], 'created_at', int(now)) end
 redis.call('HDEL', KEYS[1], 'removed')
 redis.call('ZADD', KEYS[3], '0', id)

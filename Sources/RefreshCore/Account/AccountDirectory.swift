@@ -19,11 +19,22 @@ public struct AccountPut: Sendable, Hashable {
     public var overwrite: OverwriteRule
     /// Refuse unless the account is at this generation (If-Match, RFC 9110 §13.1.1).
     public var ifGeneration: Generation?
+    /// Not given, an existing account keeps what it has.
+    public var traits: TraitChanges
+    /// Also ends a pause.
+    public var resumes: Bool
+    /// Names this change, so that one which is repeated after a lost reply is recognised and not made twice. Without it a
+    /// repetition would bring back tokens that a refresh may have used up meanwhile.
+    public var attempt: AttemptID?
 
     public init(
         id: AccountID, provider: ProviderName, name: String?, credentials: Credentials, dueAt: WallTime,
-        overwrite: OverwriteRule = .always, ifGeneration: Generation? = nil
+        overwrite: OverwriteRule = .always, ifGeneration: Generation? = nil, traits: TraitChanges = .none,
+        resumes: Bool = false, attempt: AttemptID? = nil
     ) {
+        self.traits = traits
+        self.resumes = resumes
+        self.attempt = attempt
         self.id = id
         self.provider = provider
         self.name = name
@@ -43,15 +54,21 @@ public enum PutReply: Sendable, Hashable {
     case conflict(Generation?)
     /// The account exists at another provider: remove it first.
     case otherProvider(ProviderName)
+    /// Merged with those it has, the labels would be more than ``AccountLabels/maximumCount``; nothing was stored.
+    case tooManyLabels
 }
 
 /// What can be changed of an account without touching its credentials.
 public struct AccountEdit: Sendable, Hashable {
     public var name: String?
     public var enabled: Bool?
+    public var traits: TraitChanges
     public var ifGeneration: Generation?
 
-    public init(name: String? = nil, enabled: Bool? = nil, ifGeneration: Generation? = nil) {
+    public init(
+        name: String? = nil, enabled: Bool? = nil, traits: TraitChanges = .none, ifGeneration: Generation? = nil
+    ) {
+        self.traits = traits
         self.name = name
         self.enabled = enabled
         self.ifGeneration = ifGeneration
@@ -62,6 +79,8 @@ public enum EditReply: Sendable, Hashable {
     case done
     case missing
     case conflict(Generation)
+    /// Merged with those it has, the labels would be more than ``AccountLabels/maximumCount``; nothing was changed.
+    case tooManyLabels
 }
 
 /// One page of accounts in the order of their ids.

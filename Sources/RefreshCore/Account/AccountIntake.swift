@@ -25,7 +25,8 @@ public struct AccountIntake: Sendable {
     ///   long, or an access token without an expiry.
     public func admit(
         id: AccountID, provider: ProviderName, name: String?, credentials: Credentials, overwrite: OverwriteRule,
-        ifGeneration: Generation? = nil, now: WallTime
+        ifGeneration: Generation? = nil, traits: TraitChanges = .none, resumes: Bool = false, attempt: AttemptID? = nil,
+        now: WallTime
     ) throws(Refusal) -> AccountPut {
         guard let policy = policies.policy(for: provider) else {
             let known = policies.providers.map(\.rawValue).joined(separator: ", ")
@@ -35,6 +36,7 @@ public struct AccountIntake: Sendable {
         }
         if let name { try Self.check(name: name) }
         try Self.check(AccountCredential(credentials.refreshToken), for: policy)
+        try Self.check(traits)
         do {
             if let accessToken = credentials.accessToken { try InvalidToken.check(accessToken, field: "access_token") }
         } catch {
@@ -54,7 +56,17 @@ public struct AccountIntake: Sendable {
         }
         return AccountPut(
             id: id, provider: provider, name: name, credentials: credentials, dueAt: due ?? now,
-            overwrite: overwrite, ifGeneration: ifGeneration)
+            overwrite: overwrite, ifGeneration: ifGeneration, traits: traits, resumes: resumes,
+            attempt: attempt)
+    }
+
+    /// - Throws: ``Refusal`` for labels that cannot be stored.
+    public static func check(_ traits: TraitChanges) throws(Refusal) {
+        do {
+            try traits.labels.check()
+        } catch {
+            throw Refusal(code: .invalid, description: error.description)
+        }
     }
 
     /// - Throws: ``Refusal`` where the account is not made of what its provider needs.

@@ -25,13 +25,21 @@ public struct AccountSnapshot: Sendable, Hashable {
     public var lastFault: RefreshFault?
     /// A spend of the current generation whose outcome is not known yet.
     public var intent: RefreshIntent?
+    /// The pool from which callers may be given it; nil outside of any.
+    public var pool: PoolName?
+    /// Its rank in the pool; nil for the pool's default.
+    public var tier: TierName?
+    public var labels: AccountLabels
+    /// How requests that concern it leave; nil for what its provider's configuration says.
+    public var proxy: ProxySetting?
 
     public init(
         id: AccountID, provider: ProviderName, name: String = "", enabled: Bool = true,
         status: AccountStatus = .active, generation: Generation, accessToken: Secret? = nil,
         tokenType: String = "Bearer", expiresAt: WallTime? = nil, obtainedAt: WallTime? = nil,
         createdAt: WallTime, updatedAt: WallTime, dueAt: WallTime? = nil, failures: Int = 0,
-        nextAttemptAt: WallTime? = nil, lastFault: RefreshFault? = nil, intent: RefreshIntent? = nil
+        nextAttemptAt: WallTime? = nil, lastFault: RefreshFault? = nil, intent: RefreshIntent? = nil,
+        pool: PoolName? = nil, tier: TierName? = nil, labels: AccountLabels = .none, proxy: ProxySetting? = nil
     ) {
         self.id = id
         self.provider = provider
@@ -50,6 +58,10 @@ public struct AccountSnapshot: Sendable, Hashable {
         self.nextAttemptAt = nextAttemptAt
         self.lastFault = lastFault
         self.intent = intent
+        self.pool = pool
+        self.tier = tier
+        self.labels = labels
+        self.proxy = proxy
     }
 
     /// The status as shown to people: a paused account is `disabled` whatever its credentials are.

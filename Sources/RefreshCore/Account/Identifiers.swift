@@ -8,7 +8,7 @@ public struct InvalidName: Error, Sendable, Hashable, CustomStringConvertible {
 
 /// What accounts, providers and instances are called: 1 to 200 (providers: 64) characters out of letters, digits and
 /// `. _ - @ + :`. The set keeps names safe in Redis keys, URLs, logs and metric labels.
-private func validate(_ name: String, kind: String, limit: Int) throws(InvalidName) {
+func validate(_ name: String, kind: String, limit: Int) throws(InvalidName) {
     guard !name.isEmpty else { throw InvalidName(kind: kind, reason: "it is empty") }
     guard name.utf8.count <= limit else {
         throw InvalidName(kind: kind, reason: "it has \(name.utf8.count) characters, at most \(limit) are allowed")
@@ -52,6 +52,34 @@ public struct ProviderName: Sendable, Hashable, Comparable, CustomStringConverti
 
     public var description: String { rawValue }
     public static func < (lhs: ProviderName, rhs: ProviderName) -> Bool { lhs.rawValue < rhs.rawValue }
+}
+
+/// Accounts from which callers take a token, whichever is available.
+public struct PoolName: Sendable, Hashable, Comparable, CustomStringConvertible {
+    public let rawValue: String
+
+    /// - Throws: ``InvalidName`` unless `rawValue` has 1 to 64 characters out of letters, digits and `. _ - @ + :`.
+    public init(_ rawValue: String) throws(InvalidName) {
+        try validate(rawValue, kind: "pool name", limit: 64)
+        self.rawValue = rawValue
+    }
+
+    public var description: String { rawValue }
+    public static func < (lhs: PoolName, rhs: PoolName) -> Bool { lhs.rawValue < rhs.rawValue }
+}
+
+/// A rank within a pool: accounts of one tier are taken before those of the next.
+public struct TierName: Sendable, Hashable, Comparable, CustomStringConvertible {
+    public let rawValue: String
+
+    /// - Throws: ``InvalidName`` unless `rawValue` has 1 to 64 characters out of letters, digits and `. _ - @ + :`.
+    public init(_ rawValue: String) throws(InvalidName) {
+        try validate(rawValue, kind: "tier name", limit: 64)
+        self.rawValue = rawValue
+    }
+
+    public var description: String { rawValue }
+    public static func < (lhs: TierName, rhs: TierName) -> Bool { lhs.rawValue < rhs.rawValue }
 }
 
 /// One Perennial process and its journal. Kept in the state directory, so it is the same after a restart.

@@ -106,13 +106,15 @@ final class FakeFleet: AccountStore, AccountDirectory {
             if let known, known.provider != account.provider { return .otherProvider(known.provider) }
             if let known, account.overwrite == .never { return .kept(known.generation) }
             let generation = known?.generation.next ?? Generation(1)
+            var snapshot = AccountSnapshot(
+                id: account.id, provider: account.provider, name: account.name ?? known?.name ?? "",
+                generation: generation, accessToken: account.credentials.accessToken,
+                expiresAt: account.credentials.expiresAt, createdAt: known?.createdAt ?? time.wall(),
+                updatedAt: time.wall(), dueAt: account.dueAt, pool: known?.pool, tier: known?.tier,
+                labels: known?.labels ?? .none, proxy: known?.proxy)
+            account.traits.apply(to: &snapshot)
             state.records[account.id] = Record(
-                snapshot: AccountSnapshot(
-                    id: account.id, provider: account.provider, name: account.name ?? known?.name ?? "",
-                    generation: generation, accessToken: account.credentials.accessToken,
-                    expiresAt: account.credentials.expiresAt, createdAt: known?.createdAt ?? time.wall(),
-                    updatedAt: time.wall(), dueAt: account.dueAt),
-                refreshToken: account.credentials.refreshToken)
+                snapshot: snapshot, refreshToken: account.credentials.refreshToken)
             return known == nil ? .created(generation) : .replaced(generation)
         }
     }
@@ -125,6 +127,9 @@ final class FakeFleet: AccountStore, AccountDirectory {
             }
             if let name = edit.name { record.snapshot.name = name }
             if let enabled = edit.enabled { record.snapshot.enabled = enabled }
+            let labels = edit.traits.labels.applied(to: record.snapshot.labels)
+            if labels.isTooMany { return .tooManyLabels }
+            edit.traits.apply(to: &record.snapshot)
             state.records[account] = record
             return .done
         }

@@ -60,7 +60,8 @@ struct ModelComparison {
                 refreshToken: Secret("r\(serial)"), accessToken: hasAccess ? Secret("a\(serial)") : nil,
                 expiresAt: hasAccess ? now + life : nil),
             dueAt: now + .seconds(pick([-60, -30, 1200])), overwrite: pick([.always, .always, .ifNewer, .never]),
-            ifGeneration: oneIn(6) ? generation(near: id) : nil)
+            ifGeneration: oneIn(6) ? generation(near: id) : nil, traits: oneIn(2) ? try traits() : .none,
+            resumes: oneIn(6), attempt: oneIn(3) ? AttemptID(rawValue: oneIn(3) ? "login" : "p\(serial)") : nil)
         let mine = model.put(put, expected: model.storedGeneration(id), now: now)
         let its = try await fixture.directory.put(put)
         compareWords("\(mine.map { "\($0)" } ?? "retry")", "\(its)")
@@ -72,12 +73,29 @@ struct ModelComparison {
         let now = try await now()
         let edit = AccountEdit(
             name: oneIn(2) ? "n\(serial)" : nil, enabled: pick([nil, true, true, false]),
-            ifGeneration: oneIn(6) ? generation(near: id) : nil)
+            traits: oneIn(4) ? .none : try traits(), ifGeneration: oneIn(6) ? generation(near: id) : nil)
         let mine = model.edit(id, edit, now: now)
         let its = try await fixture.directory.edit(id, edit)
         compareWords("\(mine)", "\(its)")
         try await compareState(of: [id])
         return "edit \(id) \(edit)"
+    }
+
+    private mutating func traits() throws -> TraitChanges {
+        var merge: [String: String?] = [:]
+        // Some accounts get nearly as many labels as there can be, so that a further one is too many now and then.
+        for _ in 0..<pick([1, 2, 12]) {
+            let key = "k\(Int.random(in: 0..<40, using: &random))"
+            merge.updateValue(oneIn(4) ? nil : pick(["v\(serial)", "a=b", "é \"x\"", "="]), forKey: key)
+        }
+        let server = try ProxyServer("socks5h://p\(serial):1080", username: Secret("u"), password: Secret("w\(serial)"))
+        return TraitChanges(
+            pool: pick([.keep, .remove, .set(try PoolName("p\(serial)"))]),
+            tier: pick([.keep, .remove, .set(try TierName("t\(serial)"))]),
+            labels: pick([
+                .keep, .merge(merge), .merge(merge), .replace(.none), .replace(try AccountLabels(["x": "y"])),
+            ]),
+            proxy: pick([.keep, .remove, .set(.direct), .set(.server(server))]))
     }
 
     private mutating func remove(_ id: AccountID) async throws -> String {

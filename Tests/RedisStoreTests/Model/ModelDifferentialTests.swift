@@ -27,7 +27,7 @@ struct ModelDifferentialTests {
         for word in [
             "granted", "recovery", "fresh", "blocked", "cooling", "held", "pending", "missing", "quarantined",
             "rolled back", "committed(enabled: true)", "already", "orphaned", "superseded", "settled", "moved",
-            "reauth_required",
+            "reauth_required", "tooManyLabels",
         ] { #expect(words.contains(word), "no reply \"\(word)\"") }
     }
 }

@@ -24,7 +24,8 @@ struct ReplyImage: Equatable {
             snapshot.id.rawValue, snapshot.provider.rawValue, snapshot.name, "\(snapshot.enabled)",
             snapshot.status.rawValue, "\(snapshot.generation)", snapshot.accessToken?.reveal() ?? "-",
             snapshot.tokenType, "\(snapshot.failures)", snapshot.lastFault?.kind.rawValue ?? "-",
-            snapshot.lastFault?.message ?? "-",
+            snapshot.lastFault?.message ?? "-", snapshot.pool?.rawValue ?? "-", snapshot.tier?.rawValue ?? "-",
+            snapshot.labels.description, snapshot.proxy.map { Self.words($0) } ?? "-",
         ]
         for time in [
             snapshot.expiresAt, snapshot.obtainedAt, snapshot.createdAt, snapshot.updatedAt, snapshot.dueAt,
@@ -32,6 +33,10 @@ struct ReplyImage: Equatable {
         ] { add(time) }
         guard let intent = snapshot.intent else { return add("no intent") }
         add(intent)
+    }
+
+    private static func words(_ proxy: ProxySetting) -> String {
+        "\(proxy.url) \(proxy.server?.username?.reveal() ?? "-") \(proxy.server?.password?.reveal() ?? "-")"
     }
 
     mutating func add(_ intent: RefreshIntent) {
