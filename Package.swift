@@ -104,7 +104,8 @@ let package = Package(
             dependencies: [
                 "ConfigurationFile", "CurlClient", "JSONText", "Journal", "MockProvider", "Perennial", "PerennialAPI",
                 "PerennialConfiguration", "Providers", "RedisClient", "RedisStore", "RefreshCore", "Sealing",
-                argumentParser, lifecycle, logging, nioConcurrency, unixSignals,
+                argumentParser, httpTypes, hummingbirdCore, lifecycle, logging, nioConcurrency, nioCore, nioPosix,
+                unixSignals,
             ], swiftSettings: settings),
 
         // For tests and benchmarks.

@@ -8,7 +8,7 @@ build_packages=(libhiredis-dev libcurl4-openssl-dev)
 # shellcheck disable=SC2034
 run_packages=(redis-server ca-certificates)
 # shellcheck disable=SC2034
-test_packages=(redis-server redis-tools nginx openssl wrk shellcheck curl faketime python3-venv)
+test_packages=(redis-server redis-tools nginx openssl wrk shellcheck curl faketime python3-venv stunnel4 tinyproxy-bin microsocks)
 
 say() { printf '%s\n' "$*" >&2; }
 

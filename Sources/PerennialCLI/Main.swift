@@ -27,7 +27,8 @@ struct PerennialCommand: AsyncParsableCommand {
             """,
         version: "perennial \(CommandVersion.text)",
         subcommands: [
-            ServeCommand.self, DemoCommand.self, AccountsCommand.self, TokenCommand.self, RefreshCommand.self,
+            ServeCommand.self, DemoCommand.self, LoginCommand.self, AccountsCommand.self, TokenCommand.self,
+            RefreshCommand.self,
             StatusCommand.self, JournalCommand.self, KeysCommand.self, ConfigCommand.self, MockProviderCommand.self,
         ])
 }

@@ -71,6 +71,8 @@ extension CurlError.Code {
     /// - Parameter connectStatus: the proxy's answer to CONNECT; 0 if there was none.
     fileprivate init(_ curlCode: Int32, _ transfer: Transfer, connectStatus: Int) {
         let viaProxy = transfer.request.proxy != nil
+        // Before the tunnel stands, the TLS that failed is that with the proxy.
+        let isProxyTLS = transfer.request.proxy?.isTLS == true && connectStatus == 0 && !transfer.mayHaveLeft
         switch CURLcode(rawValue: UInt32(bitPattern: curlCode)) {
         case CURLE_UNSUPPORTED_PROTOCOL, CURLE_URL_MALFORMAT, CURLE_LOGIN_DENIED:
             self = .malformedURL
@@ -87,7 +89,7 @@ extension CurlError.Code {
             CURLE_SSL_CACERT_BADFILE, CURLE_SSL_ISSUER_ERROR, CURLE_SSL_ENGINE_NOTFOUND, CURLE_SSL_ENGINE_SETFAILED,
             CURLE_SSL_ENGINE_INITFAILED, CURLE_USE_SSL_FAILED, CURLE_SSL_CRL_BADFILE, CURLE_SSL_INVALIDCERTSTATUS,
             CURLE_SSL_PINNEDPUBKEYNOTMATCH, CURLE_SSL_CLIENTCERT:
-            self = .tls
+            self = isProxyTLS ? .proxy : .tls
         case CURLE_FILESIZE_EXCEEDED:
             self = .responseTooLarge
         case CURLE_OUT_OF_MEMORY where transfer.collector.hasBegun || transfer.mayHaveLeft:

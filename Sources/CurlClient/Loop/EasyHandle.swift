@@ -46,7 +46,7 @@ final class EasyHandle {
         setReuse(request, configuration)
         setMethod(request)
         setHeaders(request)
-        setProxy(request.proxy)
+        setProxy(request)
         if let caFile = request.tls.caFile { set(CURLOPT_CAINFO, caFile) }
         if request.followRedirects, !request.singleSend {
             set(CURLOPT_FOLLOWLOCATION, 1)
@@ -156,9 +156,12 @@ final class EasyHandle {
         }
     }
 
-    private func setProxy(_ proxy: CurlProxy?) {
-        guard let proxy else { return }
+    private func setProxy(_ request: CurlRequest) {
+        guard let proxy = request.proxy else { return }
         set(CURLOPT_PROXY, proxy.url)
+        // Without a tunnel a request to an http:// URL would be handed to the proxy whole, and the proxy's own refusal
+        // would look like the server's answer.
+        if request.singleSend, !proxy.isSOCKS { set(CURLOPT_HTTPPROXYTUNNEL, 1) }
         set(CURLOPT_PROXY_SSL_VERIFYPEER, 1)
         set(CURLOPT_PROXY_SSL_VERIFYHOST, 2)
         if let caFile = proxy.caFile { set(CURLOPT_PROXY_CAINFO, caFile) }

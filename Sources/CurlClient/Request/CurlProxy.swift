@@ -12,6 +12,7 @@ public struct CurlProxy: Sendable, Equatable {
     public let caFile: String?
 
     var isSOCKS: Bool { url.lowercased().hasPrefix("socks") }
+    var isTLS: Bool { url.lowercased().hasPrefix("https://") }
 
     /// - Throws: ``CurlError`` with ``CurlError/Code/proxy`` for an unknown scheme, no host, or
     ///   credentials in the URL.

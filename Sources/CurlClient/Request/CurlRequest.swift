@@ -40,7 +40,8 @@ public struct CurlRequest: Sendable {
     /// Sends the request at most once. Otherwise libcurl sends it again, on its own and whatever the method, if a
     /// reused connection ends before the first byte of the response, or if an HTTP/2 server refuses the stream. With
     /// it, that is an error whose ``CurlError/unsent`` is false. For requests that spend something, such as a
-    /// single-use refresh token.
+    /// single-use refresh token. HTTP proxies are asked for a tunnel even to http:// URLs, so that a proxy's refusal
+    /// comes before anything is sent.
     public var singleSend: Bool
 
     public init(

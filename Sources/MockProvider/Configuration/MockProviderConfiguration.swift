@@ -41,6 +41,10 @@ public struct MockProviderConfiguration: Sendable {
     /// With a value, the client must also prove it knows this secret. Needs ``clientID``.
     public var clientSecret: String?
 
+    /// How long a device code is good for, 1 s to 1 day, and the time between two questions, 1 s to 1 minute.
+    public var deviceCodeLifetime: Duration = .seconds(600)
+    public var deviceInterval: Duration = .seconds(1)
+
     /// Seed of the tokens and of everything random. The same seed and the same calls give the same tokens.
     public var seed: UInt64
     /// The faults in force from the start. The first that applies to a token request is taken.
@@ -110,6 +114,10 @@ public struct MockProviderConfiguration: Sendable {
         try require(
             (1...100_000_000).contains(ledgerCapacity),
             "the ledger capacity must be between 1 and 100,000,000 entries, not \(ledgerCapacity)")
+        try require(
+            deviceCodeLifetime >= .seconds(1) && deviceCodeLifetime <= .seconds(86_400)
+                && deviceInterval >= .seconds(1) && deviceInterval <= .seconds(60),
+            "a device code lives between 1 s and 1 day, with 1 s to 1 minute between two questions")
         for fault in faults {
             try fault.validate()
         }

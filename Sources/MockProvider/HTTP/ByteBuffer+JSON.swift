@@ -42,6 +42,17 @@ extension ByteBuffer {
         } else {
             writeJSON(issued.expiresIn)
         }
+        if let account = issued.account {
+            writeStaticString(",\"account\":{\"id\":")
+            writeJSON(account)
+            writeStaticString(",\"email\":")
+            writeJSON(account + "@example.com")
+            writeStaticString("}")
+        }
+        if let idToken = issued.idToken {
+            writeStaticString(",\"id_token\":")
+            writeJSON(idToken)
+        }
         writeStaticString("}")
     }
 

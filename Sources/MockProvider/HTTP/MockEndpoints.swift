@@ -9,10 +9,12 @@ import NIOCore
 final class MockEndpoints: Sendable {
     private let tokenEndpoint: TokenEndpoint
     private let state: NIOLockedValueBox<MockProviderState>
+    private let authorization: AuthorizationEndpoint
 
     init(configuration: MockProviderConfiguration) {
         tokenEndpoint = TokenEndpoint(expiresInAsString: configuration.expiresInAsString)
         state = NIOLockedValueBox(MockProviderState(configuration: configuration))
+        authorization = AuthorizationEndpoint(state: state)
     }
 
     /// The one place where the wall clock is read.
@@ -45,7 +47,9 @@ final class MockEndpoints: Sendable {
         case (_, "/oauth2/token"), (_, "/admin/accounts"), (_, "/admin/revoke"): wrongMethod(allowed: "POST")
         case (_, "/resource"), (_, "/ledger"), (_, "/livez"): wrongMethod(allowed: "GET")
         case (_, "/admin/faults"): wrongMethod(allowed: "GET, PUT, DELETE")
-        default: .error(.notFound, "not_found", "There is nothing at this path")
+        default:
+            authorization.answer(request, body: body)
+                ?? .error(.notFound, "not_found", "There is nothing at this path")
         }
     }
 

@@ -11,7 +11,10 @@ import ServiceLifecycle
 ///
 /// | path | does |
 /// |---|---|
-/// | `POST /oauth2/token` | RFC 6749 §6 `refresh_token` and §4.4 `client_credentials`; form or JSON |
+/// | `POST /oauth2/token` | RFC 6749 §6 `refresh_token`, §4.4 `client_credentials`, §4.1.3 `authorization_code` (RFC 7636), RFC 8628 `device_code`; form or JSON |
+/// | `GET /authorize` | RFC 6749 §4.1.1, with PKCE; see ``AuthorizationEndpoint`` |
+/// | `GET /code` | shows the code that comes with it, as `code#state` |
+/// | `POST /device/code`, `GET`, `POST /device` | RFC 8628 |
 /// | `GET /resource` | answers the account of a valid bearer token, else 401 (RFC 6750 §3) |
 /// | `GET /ledger` | ``MockTotals``; with `detail=1` also every use, bounded by `after` (a sequence number) and `limit` |
 /// | `POST /admin/accounts` | `{"count", "prefix", "first", "lifetime", "expired", "provider"}` → JSON lines to import |

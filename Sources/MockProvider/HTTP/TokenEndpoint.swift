@@ -57,10 +57,24 @@ struct TokenEndpoint: Sendable {
             return .request(MockTokenRequest(.refreshToken(token), client: client))
         case "client_credentials":
             return .request(MockTokenRequest(.clientCredentials, client: client))
+        case "authorization_code":
+            guard let code = parameters.code else {
+                return .refused(.error(.badRequest, "invalid_request", "code is missing"))
+            }
+            return .request(
+                MockTokenRequest(
+                    .authorizationCode(code, redirectURI: parameters.redirectURI, verifier: parameters.codeVerifier),
+                    client: client))
+        case "urn:ietf:params:oauth:grant-type:device_code":
+            guard let code = parameters.deviceCode else {
+                return .refused(.error(.badRequest, "invalid_request", "device_code is missing"))
+            }
+            return .request(MockTokenRequest(.deviceCode(code), client: client))
         case .some:
             return .refused(
                 .error(
-                    .badRequest, "unsupported_grant_type", "grant_type must be refresh_token or client_credentials"))
+                    .badRequest, "unsupported_grant_type",
+                    "grant_type must be refresh_token, client_credentials, authorization_code or device_code"))
         case .none:
             return .refused(.error(.badRequest, "invalid_request", "grant_type is missing"))
         }

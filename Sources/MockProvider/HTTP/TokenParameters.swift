@@ -4,6 +4,10 @@ struct TokenParameters: Sendable, Equatable {
     var refreshToken: String?
     var clientID: String?
     var clientSecret: String?
+    var code: String?
+    var redirectURI: String?
+    var codeVerifier: String?
+    var deviceCode: String?
 
     /// Why a body could not be read, for `error_description`.
     struct Malformed: Error, Equatable {
@@ -34,6 +38,10 @@ struct TokenParameters: Sendable, Equatable {
         if name.elementsEqual("refresh_token".utf8) { return \.refreshToken }
         if name.elementsEqual("client_id".utf8) { return \.clientID }
         if name.elementsEqual("client_secret".utf8) { return \.clientSecret }
+        if name.elementsEqual("code".utf8) { return \.code }
+        if name.elementsEqual("redirect_uri".utf8) { return \.redirectURI }
+        if name.elementsEqual("code_verifier".utf8) { return \.codeVerifier }
+        if name.elementsEqual("device_code".utf8) { return \.deviceCode }
         return nil
     }
 }
@@ -44,6 +52,10 @@ extension TokenParameters: Decodable {
         case refreshToken = "refresh_token"
         case clientID = "client_id"
         case clientSecret = "client_secret"
+        case code
+        case redirectURI = "redirect_uri"
+        case codeVerifier = "code_verifier"
+        case deviceCode = "device_code"
     }
 }
 

@@ -11,6 +11,7 @@ public struct MockProviderState: Sendable {
     private var accountIDs: [String] = []
     private var familiesOfAccount: [String: [UInt32]] = [:]
     private var families: [MockFamily] = []
+    var authorization: MockAuthorization
     /// The family of the client credentials grant, once there is one.
     private var clientFamily: UInt32?
 
@@ -19,6 +20,7 @@ public struct MockProviderState: Sendable {
     public init(configuration: MockProviderConfiguration) {
         self.configuration = configuration
         codec = MockTokenCodec(seed: configuration.seed)
+        authorization = MockAuthorization(seed: configuration.seed)
         plan = MockFaultPlan(faults: configuration.faults, seed: configuration.seed ^ 0x5DEE_CE66_D1CE_B00C)
         book = LedgerBook(capacity: configuration.ledgerCapacity)
         if case .grace(let duration) = configuration.rotation { grace = duration } else { grace = nil }
@@ -111,6 +113,7 @@ public struct MockProviderState: Sendable {
             book.totals.refused += 1
             return (.invalidClient("Client authentication failed"), .refused)
         }
+        if let answer = redeem(request.grant, client: request.client?.id, at: now) { return (answer, .reusedAllowed) }
         let expiresAt = now.advanced(by: configuration.accessTokenLifetime)
         if case .clientCredentials = request.grant {
             let family = clientFamily ?? grant(to: configuration.clientID ?? "client", expiresAt: expiresAt)
@@ -214,7 +217,7 @@ public struct MockProviderState: Sendable {
 
 extension MockProviderState {
     /// Starts a chain for an account and answers its family.
-    private mutating func grant(to id: String, expiresAt: MockInstant) -> UInt32 {
+    mutating func grant(to id: String, expiresAt: MockInstant) -> UInt32 {
         let account: Int32
         let family = UInt32(families.count)
         if let owned = familiesOfAccount[id], let any = owned.first {
@@ -239,12 +242,18 @@ extension MockProviderState {
             MockTokenCodec.Access(family: family, serial: state.accessSerial, expiresAt: state.accessExpiresAt))
     }
 
+    mutating func revokeFamily(_ family: Int) {
+        guard !families[family].isRevoked else { return }
+        families[family].isRevoked = true
+        book.totals.familiesRevoked += 1
+    }
+
     private func isClientFamily(_ family: UInt32) -> Bool {
         clientFamily == family
     }
 
     /// The pair issued last, which in a grace replay is the one that was issued before.
-    private func issue(_ family: UInt32, withRefreshToken: Bool = true, at now: MockInstant) -> MockTokenAnswer {
+    func issue(_ family: UInt32, withRefreshToken: Bool = true, at now: MockInstant) -> MockTokenAnswer {
         MockTokenAnswer(
             content: .issued(
                 MockTokenAnswer.Issued(

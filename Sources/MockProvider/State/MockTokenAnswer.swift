@@ -7,6 +7,9 @@ public struct MockTokenAnswer: Sendable, Equatable {
         public var refreshToken: String?
         /// Seconds.
         public var expiresIn: Int64
+        /// Whose tokens they are, after a log-in.
+        public var account: String?
+        public var idToken: String?
     }
 
     public enum Content: Sendable, Equatable {

@@ -5,6 +5,10 @@ public struct MockTokenRequest: Sendable {
         case refreshToken(String)
         /// RFC 6749 §4.4.
         case clientCredentials
+        /// RFC 6749 §4.1.3 with RFC 7636 §4.5.
+        case authorizationCode(String, redirectURI: String?, verifier: String?)
+        /// RFC 8628 §3.4.
+        case deviceCode(String)
     }
 
     /// How a client named and proved itself (RFC 6749 §2.3.1).
@@ -28,7 +32,7 @@ public struct MockTokenRequest: Sendable {
         self.client = client
         switch grant {
         case .refreshToken(let token): fingerprint = TokenFingerprint(of: token)
-        case .clientCredentials: fingerprint = nil
+        case .clientCredentials, .authorizationCode, .deviceCode: fingerprint = nil
         }
     }
 }

@@ -22,6 +22,8 @@ extension MockTokenRequest.Grant: Redacted {
         switch self {
         case .refreshToken: "refresh_token"
         case .clientCredentials: "client_credentials"
+        case .authorizationCode: "authorization_code"
+        case .deviceCode: "device_code"
         }
     }
 }

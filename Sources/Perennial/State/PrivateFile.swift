@@ -34,6 +34,14 @@ enum PrivateFile {
         guard isWritten, publish(draft) else { throw failure(path) }
     }
 
+    /// So that a new name, or that one is gone, outlives a power cut.
+    static func syncDirectory(_ path: String) {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return }
+        fsync(descriptor)
+        close(descriptor)
+    }
+
     private static func failure(_ path: String) -> StartError {
         StartError("\(path) cannot be written: \(String(cString: strerror(errno)))")
     }

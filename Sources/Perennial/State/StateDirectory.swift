@@ -40,6 +40,8 @@ public struct StateDirectory: Sendable, Hashable {
     }
 
     public var journals: String { "\(path)/journal" }
+    /// Log-ins that are not known to be stored.
+    public var logins: String { "\(path)/logins" }
     public var embeddedRedis: String { "\(path)/redis" }
     public var sealingKey: String { "\(path)/sealing.key" }
 

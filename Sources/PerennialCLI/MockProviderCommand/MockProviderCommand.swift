@@ -56,6 +56,12 @@ struct MockProviderCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("Environment variable with the secret that the client has to prove.", valueName: "name"))
     var clientSecretEnv: String?
 
+    @Option(help: ArgumentHelp("How long the code of a device log-in is good for.", valueName: "time"))
+    var deviceLifetime = DurationArgument(.seconds(600))
+
+    @Option(help: ArgumentHelp("How long a device has to wait between two questions.", valueName: "time"))
+    var deviceInterval = DurationArgument(.seconds(1))
+
     @Option(help: ArgumentHelp("Seed of the tokens and of everything random.", valueName: "number"))
     var seed: UInt64 = 1
 
@@ -98,6 +104,8 @@ struct MockProviderCommand: AsyncParsableCommand {
             rotation: rotation.value, reuseDetection: !noReuseDetection, accessTokenLifetime: lifetime.value,
             latency: latency.value, latencyJitter: latencyJitter.value, omitRefreshToken: omitRefreshToken,
             expiresInAsString: expiresInAsString, clientID: clientID, seed: seed, ledgerCapacity: ledgerCapacity)
+        configuration.deviceCodeLifetime = deviceLifetime.value
+        configuration.deviceInterval = deviceInterval.value
         do {
             switch try ListenAddress(listen) {
             case .tcp(let host, let port): (configuration.host, configuration.port) = (host, port)
@@ -166,7 +174,9 @@ struct MockProviderCommand: AsyncParsableCommand {
         let host = configuration.host.contains(":") ? "[\(configuration.host)]" : configuration.host
         let place = configuration.unixSocket.map { "unix:\($0)" } ?? "http://\(host):\(port)"
         let urls = [
-            ("POST", "/oauth2/token", "refresh_token and client_credentials"),
+            ("POST", "/oauth2/token", "refresh_token, client_credentials and the codes of log-ins"),
+            ("GET", "/authorize", "log-in with a code (PKCE); /code shows it"),
+            ("POST", "/device/code", "log-in on another device"),
             ("GET", "/resource", "answers the account of a valid access token"),
             ("GET", "/ledger?detail=1", "every use of every refresh token"),
             ("POST", "/admin/accounts", "{\"count\":10}: new accounts as JSON lines"),

@@ -53,6 +53,9 @@ extension ProviderDefinition: CustomStringConvertible {
             add("errors.\(meaning.rawValue)", rules.map(\.conditions.summary).joined(separator: ", "))
         }
         add("errors.api", errors.api.rules.isEmpty ? nil : "\(errors.api.rules.count) rules")
+        add("proxy", proxy?.setting?.description)
+        add("proxy.ca_file", proxy?.caFile)
+        settings += login.settings
         return settings
     }
 

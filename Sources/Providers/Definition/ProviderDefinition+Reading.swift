@@ -59,6 +59,8 @@ private struct ProviderReading {
         definition.caFile = pick(\.caFile)
         setRequest(&definition)
         definition.response = mapping(of: definition)
+        definition.proxy = pick(\.proxy)
+        definition.login = (given.login ?? LoginDefinition()).over(preset.fields.login)
         setTimes(&definition, defaultWindow: defaultWindow)
         if let (key, message) = definition.contradiction {
             report(contradiction: message, about: key)

@@ -144,6 +144,10 @@ public struct ProviderDefinition: Sendable, Hashable {
     public var backoffCap: Duration = .seconds(300)
     /// PEM file with the authorities to trust instead of the system's.
     public var caFile: String?
+    /// How requests leave, unless an account says otherwise; nil: directly.
+    public var proxy: ProviderProxy?
+    /// How somebody logs in.
+    public var login = LoginDefinition()
 
     /// - Parameters:
     ///   - clientAuth: nil means basic with a secret, none without.

@@ -38,6 +38,8 @@ struct ProviderFields {
     var backoffCap: Duration?
     var caFile: String?
     var errors: ErrorRules?
+    var proxy: ProviderProxy?
+    var login: LoginDefinition?
     /// The keys that are given, and `KEY.NAME` of those that hold names.
     var given: Set<String> = []
     /// Where each template stands, for what is found out about it later.
@@ -58,6 +60,7 @@ struct ProviderFields {
     /// - `response` (``ResponseMapping``), `errors` (``ErrorRules``)
     /// - `rotation` (single_use, reusable, `{ grace: 30s }`), `skew`, `window`, `default_lifetime`
     /// - `exchange_deadline`, `connect_timeout`, `send_by`, `lock_ttl`, `max_concurrent`, `backoff: { base, cap }`
+    /// - `proxy` (``ProviderProxy``), `login` (``LoginDefinition``)
     init(reading section: ConfigurationSection) {
         var reader = TemplateReader()
         tokenURL = section.string("token_url", secret: true)
@@ -85,6 +88,8 @@ struct ProviderFields {
         caFile = section.string("ca_file")
         errors = section.section("errors") { ErrorRules(reading: $0) }
         section.section("request") { readRequest($0, in: section, &reader) }
+        proxy = ProviderProxy.read(section)
+        login = section.section("login") { LoginDefinition(reading: $0) }
         readTimes(section)
         places = reader.places
         given = Self.given(section, self)

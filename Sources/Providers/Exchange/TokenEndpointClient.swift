@@ -29,6 +29,7 @@ public struct TokenEndpointClient: TokenEndpoint {
         }
         let remaining = deadline - time.monotonic()
         guard remaining > .zero else { return .unsent("the exchange deadline had passed before the request was sent") }
+        let route = RequestRoute(claim.account.proxy, definition: definition)
         let request: CurlRequest
         do {
             request = try TokenRequest.build(
@@ -42,14 +43,14 @@ public struct TokenEndpointClient: TokenEndpoint {
         let firstSentAt = claim.isRecovery ? claim.account.intent?.firstAt : nil
         let requestedAt = min(time.wall(), firstSentAt ?? time.wall())
         do {
-            let response = try await transport.execute(request)
+            let response = try await transport.execute(route.lead(request))
             let raw = RawTokenResponse(
                 status: response.status,
                 headers: response.headers.map { RawTokenResponse.Header(name: $0.name, value: $0.value) },
                 body: response.body, requestedAt: requestedAt, isReplay: claim.isRecovery)
             return .answered(redacted(raw, claim: claim))
         } catch {
-            return error.unsent ? .unsent(error.message) : .unanswered(error.message)
+            return error.unsent ? .unsent(route.words(for: error)) : .unanswered(route.words(for: error))
         }
     }
 

@@ -62,6 +62,8 @@ private struct DefinitionPage {
         writeRequest()
         writeAnswer()
         writeTimes()
+        if let proxy = definition.proxy { add("proxy", proxy.shown) }
+        add("login", definition.login.shown)
     }
 
     private mutating func writeClient() {

@@ -25,17 +25,28 @@ extension ProviderDefinition {
             add("username", name: "account.username")
             add("password", name: "account.password")
         }
-        if clientAuth != .basic, !clientID.isEmpty { add("client_id", name: "client_id") }
-        if clientAuth == .post, clientSecret != nil { add("client_secret", name: "client_secret") }
-        if clientAuth.usesAssertion {
-            add("client_assertion_type", literal: "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
-            add("client_assertion", name: "client_assertion")
-        }
+        fields += clientFields
         if let scope { add("scope", literal: scope) }
         if let audience { add("audience", literal: audience) }
         for resource in resources { add("resource", literal: resource) }
         fields += parameters
         return requestFormat == .form ? .form(fields) : .json(Self.object(of: fields))
+    }
+
+    /// The parameters by which the client names and proves itself (RFC 6749 §2.3.1, RFC 7523 §2.2); none with `basic`.
+    var clientFields: [RequestField] {
+        var fields: [RequestField] = []
+        func add(_ name: String) {
+            fields.append(RequestField(name: name, value: Template(parts: [.value(.name(name))])))
+        }
+        if clientAuth != .basic, !clientID.isEmpty { add("client_id") }
+        if clientAuth == .post, clientSecret != nil { add("client_secret") }
+        if clientAuth.usesAssertion {
+            let type = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+            fields.append(RequestField(name: "client_assertion_type", value: Template(literal: type)))
+            add("client_assertion")
+        }
+        return fields
     }
 
     /// A JSON object of strings; a name that comes several times becomes an array.
