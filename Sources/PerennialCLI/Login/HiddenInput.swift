@@ -34,8 +34,8 @@ enum HiddenInput {
             }
         }
         // Waiting for a person holds up a thread, and not one of those that the rest runs on.
-        let line = await withCheckedContinuation { continuation in
-            DispatchQueue(label: "perennial.input").async { continuation.resume(returning: line(within: timeout)) }
+        let line = await withCheckedContinuation { (continuation: CheckedContinuation<String?, Never>) in
+            DispatchQueue(label: "perennial.input").async { continuation.resume(returning: Self.line(within: timeout)) }
         }
         guard let line else { throw LoginError(.expired, "nothing was pasted in time: log in again") }
         return line

@@ -2,6 +2,7 @@ import ArgumentParser
 import CurlClient
 import Logging
 import Perennial
+import PerennialConfiguration
 import Providers
 import RedisStore
 import RefreshCore

@@ -1,6 +1,7 @@
 import CurlClient
 import Logging
 import Perennial
+import PerennialConfiguration
 import Providers
 import RedisStore
 import RefreshCore

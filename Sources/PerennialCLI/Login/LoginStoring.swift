@@ -1,4 +1,5 @@
 import Perennial
+import PerennialConfiguration
 import Providers
 import RedisStore
 import RefreshCore

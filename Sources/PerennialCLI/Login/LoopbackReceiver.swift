@@ -36,16 +36,15 @@ final class LoopbackReceiver: Sendable {
     private func start(_ host: String, _ port: Int) async -> Int? {
         let (bound, continuation) = AsyncStream<Int?>.makeStream()
         let quiet = Logger(label: "login") { _ in SwiftLogNoOpLogHandler() }
-        let task = Task { [weak self] in
+        let task = Task {
             do {
                 let server = try HTTPServerBuilder.http1().buildServer(
                     configuration: ServerConfiguration(address: .hostname(host, port: port)),
                     eventLoopGroup: MultiThreadedEventLoopGroup.singleton, logger: quiet,
                     responder: { request, writer, _ in
-                        guard let self else { return }
-                        state.withLockedValue { $0.unanswered += 1 }
-                        defer { state.withLockedValue { $0.unanswered -= 1 } }
-                        let page = await page(for: request)
+                        self.state.withLockedValue { $0.unanswered += 1 }
+                        defer { self.state.withLockedValue { $0.unanswered -= 1 } }
+                        let page = await self.page(for: request)
                         try await writer.write(
                             response: page.head, body: ResponseBody(byteBuffer: ByteBuffer(string: page.html)))
                     },

@@ -1,3 +1,4 @@
+import JSONText
 public import RefreshCore
 
 /// What a device authorization endpoint has answered (RFC 8628 §3.2).

@@ -1,4 +1,5 @@
 import CurlClient
+import JSONText
 public import RefreshCore
 
 /// The requests of a log-in: the exchange of a code, and those of the device flow. Each is sent once.

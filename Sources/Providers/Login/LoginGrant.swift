@@ -1,3 +1,4 @@
+import JSONText
 public import RefreshCore
 
 /// What a log-in has brought: tokens, and who has logged in as far as the answer tells.
