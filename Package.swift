@@ -96,7 +96,9 @@ let package = Package(
         .target(
             name: "MockProvider",
             dependencies: [
-                hummingbird, hummingbirdCore, nioConcurrency, nioCore, nioPosix, logging, crypto, httpTypes, lifecycle,
+                hummingbird, hummingbirdCore, nioConcurrency, nioCore, nioPosix, logging, crypto, cryptoExtras,
+                httpTypes,
+                lifecycle,
             ],
             swiftSettings: settings),
         .executableTarget(
@@ -153,6 +155,12 @@ let package = Package(
                 "ConfigurationFile", "CurlClient", "Journal", "MockProvider", "PerennialServers", "RedisStore",
                 "RefreshCore", "Sealing", argumentParser, logging, nioConcurrency, nioCore,
             ], path: "Tests/Chaos", swiftSettings: settings),
+        .executableTarget(
+            name: "PerennialConformance",
+            dependencies: [
+                "CurlClient", "MockProvider", "PerennialServers", "Sealing", argumentParser, crypto, cryptoExtras,
+                lifecycle, logging,
+            ], path: "Tests/Conformance", swiftSettings: settings),
         .testTarget(
             name: "PerennialCLITests",
             dependencies: [
@@ -168,7 +176,8 @@ let package = Package(
             exclude: ["Peers/oauth_toolkit_server.py", "Peers/requirements.txt"], swiftSettings: settings),
         .testTarget(name: "CurlClientTests", dependencies: ["CurlClient", nioConcurrency], swiftSettings: settings),
         .testTarget(
-            name: "MockProviderTests", dependencies: ["MockProvider", nioCore, nioPosix, logging, lifecycle],
+            name: "MockProviderTests",
+            dependencies: ["MockProvider", crypto, cryptoExtras, nioCore, nioPosix, logging, lifecycle],
             swiftSettings: settings),
         .testTarget(
             name: "ProvidersTests",

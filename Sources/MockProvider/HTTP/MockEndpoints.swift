@@ -28,11 +28,6 @@ final class MockEndpoints: Sendable {
         return state.withLockedValue { body(&$0, now) }
     }
 
-    /// Whether a request's body is needed to answer it.
-    static func takesBody(_ request: Request) -> Bool {
-        request.method == .post || request.method == .put
-    }
-
     func answer(_ request: Request, body: ByteBuffer) -> MockReply {
         switch (request.method, request.uri.path) {
         case (.post, "/oauth2/token"): token(request, body: body)

@@ -1,10 +1,5 @@
-import HTTPTypes
-import Hummingbird
 import HummingbirdCore
 import Logging
-import NIOConcurrencyHelpers
-import NIOCore
-import NIOPosix
 import ServiceLifecycle
 
 /// An identity provider with a protected resource, for demonstrations, tests and benchmarks. Never for real accounts.
@@ -23,7 +18,7 @@ import ServiceLifecycle
 /// | `GET /livez` | 200 |
 public final class MockProviderServer: Service, Sendable {
     /// Larger request bodies are answered 413.
-    public static let maximumBodySize = 1 << 20
+    public static let maximumBodySize = MockHTTP.maximumBodySize
 
     private let configuration: MockProviderConfiguration
     private let logger: Logger
@@ -65,20 +60,11 @@ public final class MockProviderServer: Service, Sendable {
 
     private func serve() async throws {
         let endpoints = endpoints
-        let listening = listening
-        let server = try HTTPServerBuilder.http1().buildServer(
-            configuration: ServerConfiguration(
-                address: configuration.unixSocket.map { .unixDomainSocket(path: $0) }
-                    ?? .hostname(configuration.host, port: configuration.port),
-                backlog: 4096),
-            eventLoopGroup: MultiThreadedEventLoopGroup.singleton,
-            logger: logger,
-            responder: { request, writer, channel in
-                try await Self.respond(to: request, with: endpoints, writer: writer, on: channel.eventLoop)
-            },
-            onServerRunning: { channel in
-                listening.open(port: channel.localAddress?.port ?? 0)
-            })
+        let server = try MockHTTP.server(
+            at: configuration.unixSocket.map { .unixDomainSocket(path: $0) }
+                ?? .hostname(configuration.host, port: configuration.port),
+            logger: logger, gate: listening
+        ) { endpoints.answer($0.request, body: $0.body) }
         // A Unix socket's file goes away with its channel.
         try await server.run()
     }
@@ -132,56 +118,5 @@ public final class MockProviderServer: Service, Sendable {
     @discardableResult
     public func revoke(account: String) -> Int? {
         endpoints.withState { state, _ in state.revoke(account: account) }
-    }
-}
-
-// MARK: - Delivery
-
-extension MockProviderServer {
-    /// Thrown out of a responder to close the connection: that is how Hummingbird lets a handler do it.
-    private struct CloseConnection: Error {}
-
-    private static func respond(
-        to request: Request, with endpoints: MockEndpoints, writer: consuming ResponseWriter,
-        on eventLoop: any EventLoop
-    ) async throws {
-        let reply: MockReply
-        if MockEndpoints.takesBody(request) {
-            do {
-                reply = endpoints.answer(request, body: try await request.body.collect(upTo: maximumBodySize))
-            } catch is NIOTooManyBytesError {
-                reply = .error(
-                    .contentTooLarge, "invalid_request", "The body exceeds \(maximumBodySize) bytes")
-            }
-        } else {
-            reply = endpoints.answer(request, body: ByteBuffer())
-        }
-        if reply.hold > .zero { try await wait(reply.hold, on: eventLoop) }
-
-        var headers = reply.headers
-        headers[.contentLength] = String(reply.body.readableBytes)
-        let head = HTTPResponse(status: reply.status, headerFields: headers)
-        switch reply.delivery {
-        case .complete:
-            try await writer.write(response: head, body: ResponseBody(byteBuffer: reply.body))
-        case .truncated:
-            var half = reply.body
-            half.moveWriterIndex(to: half.readerIndex + half.readableBytes / 2)
-            var body = try await writer.writeHead(head)
-            try await body.write(half)
-            throw CloseConnection()
-        case .dropped:
-            throw CloseConnection()
-        }
-    }
-
-    /// Holds an answer back. Short holds are the latency of a benchmark and take the event loop's timer, which costs
-    /// a fraction of a sleeping task. Long ones end with the server, so that a hang does not delay a shutdown.
-    private static func wait(_ duration: Duration, on eventLoop: any EventLoop) async throws {
-        if duration < .milliseconds(250) {
-            try await eventLoop.scheduleTask(in: TimeAmount(duration)) {}.futureResult.get()
-        } else {
-            try await cancelWhenGracefulShutdown { try await Task.sleep(for: duration) }
-        }
     }
 }
