@@ -78,7 +78,7 @@ struct Run: Sendable {
     private func table(_ outcomes: [Outcome]) -> [TableLine] {
         rows.map { row in
             TableLine(
-                row: row.name,
+                row: row.name, variationOf: row.variationOf,
                 cells: Column.allCases.map { column in
                     if let reason = row.inapplicability(of: column) { return Cell(column, inapplicable: reason) }
                     let own = outcomes.filter { $0.trial.row.name == row.name && $0.trial.column == column }

@@ -32,5 +32,7 @@ struct Cell: Sendable, Encodable {
 /// One line of the table.
 struct TableLine: Sendable, Encodable {
     var row: String
+    /// The row that it differs from in requests and good answers only.
+    var variationOf: String?
     var cells: [Cell]
 }

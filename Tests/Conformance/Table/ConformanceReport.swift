@@ -49,16 +49,23 @@ struct ConformanceReport: Sendable, Encodable {
     /// Why cells do not apply; one line for each reason.
     private var reasons: [String] {
         var order: [String] = []
+        var columns: [String: [String]] = [:]
         var rows: [String: [String]] = [:]
         for line in lines {
+            let row = line.variationOf.map { "variations of \($0)" } ?? line.row
             for cell in line.cells {
                 guard let reason = cell.reason else { continue }
-                let key = "\(cell.column.heading): \(reason)"
-                if rows[key] == nil { order.append(key) }
-                rows[key, default: []].append(line.row)
+                if columns[reason] == nil { order.append(reason) }
+                if !columns[reason, default: []].contains(cell.column.heading) {
+                    columns[reason, default: []].append(cell.column.heading)
+                }
+                if !rows[reason, default: []].contains(row) { rows[reason, default: []].append(row) }
             }
         }
-        return order.map { "-  \($0) (\((rows[$0] ?? []).joined(separator: ", ")))" }
+        return order.map { reason in
+            "-  \((rows[reason] ?? []).joined(separator: ", ")); \((columns[reason] ?? []).joined(separator: ", ")): "
+                + reason
+        }
     }
 
     private var failures: [String] {

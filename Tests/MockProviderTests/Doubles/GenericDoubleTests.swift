@@ -160,7 +160,7 @@ struct GenericDoubleTests {
                 #expect(Int64(date.timeIntervalSince1970) == told)
             case .claim:
                 #expect(answer.seconds == nil && answer.at == nil)
-                let payload = answer.accessToken.split(separator: ".")[1]
+                let payload = String(answer.accessToken.split(separator: ".")[1])
                 let padded =
                     payload.replacing("-", with: "+").replacing("_", with: "/")
                     + String(repeating: "=", count: (4 - payload.count % 4) % 4)
