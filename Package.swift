@@ -16,6 +16,7 @@ let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummi
 let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let mustache = Target.Dependency.product(name: "Mustache", package: "swift-mustache")
 let nioConcurrency = Target.Dependency.product(name: "NIOConcurrencyHelpers", package: "swift-nio")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioHTTP = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
@@ -43,6 +44,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio-extras.git", from: "1.35.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl.git", from: "2.37.6"),
         .package(url: "https://github.com/hummingbird-project/hummingbird.git", from: "2.28.1"),
+        .package(url: "https://github.com/hummingbird-project/swift-mustache.git", from: "2.1.1"),
         .package(url: "https://github.com/jpsim/Yams.git", from: "6.2.2"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle.git", from: "2.13.0"),
         .package(url: "https://github.com/swiftlang/swift-subprocess.git", from: "1.0.2"),
@@ -67,7 +69,7 @@ let package = Package(
 
         // The ports on Redis and on the providers.
         .target(
-            name: "RedisStore", dependencies: ["RedisClient", "RefreshCore", "Sealing", nioConcurrency],
+            name: "RedisStore", dependencies: ["RedisClient", "RefreshCore", "Sealing", "Webhooks", nioConcurrency],
             resources: [.embedInCode("Scripts")], swiftSettings: settings),
         .target(name: "ConfigurationFile", dependencies: [yams], swiftSettings: settings),
         .target(
@@ -75,8 +77,13 @@ let package = Package(
             dependencies: ["ConfigurationFile", "CurlClient", "JSONText", "RefreshCore", crypto, cryptoExtras],
             resources: [.embedInCode("Presets")], swiftSettings: settings),
         .target(
+            name: "Webhooks",
+            dependencies: [
+                "ConfigurationFile", "CurlClient", "RefreshCore", crypto, logging, mustache, nioConcurrency,
+            ], resources: [.embedInCode("Formats")], swiftSettings: settings),
+        .target(
             name: "PerennialConfiguration",
-            dependencies: ["ConfigurationFile", "Providers", "RedisClient", "RefreshCore"],
+            dependencies: ["ConfigurationFile", "Providers", "RedisClient", "RefreshCore", "Webhooks"],
             swiftSettings: settings),
 
         // The faces.
@@ -91,7 +98,7 @@ let package = Package(
             name: "Perennial",
             dependencies: [
                 "CurlClient", "Journal", "PerennialConfiguration", "Providers", "RedisClient", "RedisStore",
-                "RefreshCore", "Sealing", lifecycle, logging, nioConcurrency, subprocess,
+                "RefreshCore", "Sealing", "Webhooks", lifecycle, logging, nioConcurrency, subprocess,
             ], swiftSettings: settings),
         .target(
             name: "MockProvider",
@@ -105,7 +112,7 @@ let package = Package(
             name: "PerennialCLI",
             dependencies: [
                 "ConfigurationFile", "CurlClient", "JSONText", "Journal", "MockProvider", "Perennial", "PerennialAPI",
-                "PerennialConfiguration", "Providers", "RedisClient", "RedisStore", "RefreshCore", "Sealing",
+                "PerennialConfiguration", "Providers", "RedisClient", "RedisStore", "RefreshCore", "Sealing", "Webhooks",
                 argumentParser, httpTypes, hummingbirdCore, lifecycle, logging, nioConcurrency, nioCore, nioPosix,
                 unixSignals,
             ], swiftSettings: settings),
@@ -135,8 +142,8 @@ let package = Package(
         .testTarget(
             name: "RedisStoreTests",
             dependencies: [
-                "PerennialServers", "PerennialTesting", "RedisClient", "RedisStore", "RefreshCore", "Sealing", logging,
-                nioConcurrency, nioCore, nioPosix,
+                "PerennialServers", "PerennialTesting", "RedisClient", "RedisStore", "RefreshCore", "Sealing",
+                "Webhooks", logging, nioConcurrency, nioCore, nioPosix,
             ], swiftSettings: settings),
         .executableTarget(
             name: "PerennialBench",
@@ -173,7 +180,8 @@ let package = Package(
                 "CurlClient", "Journal", "MockProvider", "Perennial", "PerennialConfiguration", "PerennialServers",
                 "Providers", "RedisClient", "RedisStore", "RefreshCore", "Sealing", lifecycle, logging,
             ],
-            exclude: ["Peers/oauth_toolkit_server.py", "Peers/requirements.txt"], swiftSettings: settings),
+            exclude: ["Peers/oauth_toolkit_server.py", "Peers/requirements.txt", "Peers/webhook_receiver.py"],
+            swiftSettings: settings),
         .testTarget(name: "CurlClientTests", dependencies: ["CurlClient", nioConcurrency], swiftSettings: settings),
         .testTarget(
             name: "MockProviderTests",
@@ -187,8 +195,14 @@ let package = Package(
             ],
             swiftSettings: settings),
         .testTarget(
+            name: "WebhooksTests",
+            dependencies: [
+                "ConfigurationFile", "CurlClient", "PerennialTesting", "RefreshCore", "Webhooks", crypto, logging,
+                nioConcurrency,
+            ], swiftSettings: settings),
+        .testTarget(
             name: "PerennialConfigurationTests",
-            dependencies: ["ConfigurationFile", "PerennialConfiguration", "Providers", "RefreshCore"],
+            dependencies: ["ConfigurationFile", "PerennialConfiguration", "Providers", "RefreshCore", "Webhooks"],
             swiftSettings: settings),
         .testTarget(
             name: "PerennialAPITests",

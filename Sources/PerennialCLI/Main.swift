@@ -28,7 +28,7 @@ struct PerennialCommand: AsyncParsableCommand {
         version: "perennial \(CommandVersion.text)",
         subcommands: [
             ServeCommand.self, DemoCommand.self, LoginCommand.self, AccountsCommand.self, TokenCommand.self,
-            RefreshCommand.self,
-            StatusCommand.self, JournalCommand.self, KeysCommand.self, ConfigCommand.self, MockProviderCommand.self,
+            RefreshCommand.self, StatusCommand.self, EventsCommand.self, WebhooksCommand.self, JournalCommand.self,
+            KeysCommand.self, ConfigCommand.self, MockProviderCommand.self,
         ])
 }

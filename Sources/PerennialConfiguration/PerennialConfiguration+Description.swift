@@ -1,6 +1,7 @@
 import ConfigurationFile
 import Providers
 import RefreshCore
+import Webhooks
 
 extension PerennialConfiguration {
     /// The effective configuration, key by key as in the file. Secrets only say "set" or "not set".
@@ -45,6 +46,9 @@ extension PerennialConfiguration {
         add("log.format", logFormat.rawValue)
         for provider in providers.definitions {
             for setting in provider.settings { add("providers.\(provider.name).\(setting.key)", setting.value) }
+        }
+        for endpoint in webhooks.endpoints {
+            for setting in endpoint.settings { add("webhooks.\(endpoint.name).\(setting.key)", setting.value) }
         }
         return settings
     }

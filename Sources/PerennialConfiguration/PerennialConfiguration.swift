@@ -1,5 +1,6 @@
 public import Providers
 import RefreshCore
+public import Webhooks
 
 /// Everything an instance is told before it starts. A plain value: tests and the demo make it in memory, the
 /// composition root reads it with ``load(file:environment:overrides:)``.
@@ -19,6 +20,8 @@ public struct PerennialConfiguration: Sendable, Hashable {
     public var logLevel: LogLevel = .info
     public var logFormat: LogFormat = .text
     public var providers: ProviderCatalog
+    /// Where events are sent to.
+    public var webhooks = WebhookCatalog()
 
     public init(stateDirectory: String, providers: ProviderCatalog = ProviderCatalog()) {
         self.stateDirectory = stateDirectory

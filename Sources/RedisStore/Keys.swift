@@ -42,6 +42,14 @@ public struct Keys: Sendable, Hashable {
     /// Stream, capped: what happened.
     public func events(_ partition: Int) -> String { self.partition(partition, "events") }
 
+    /// Hash: what the fleet has told in its events about itself: leader, outages, misconfigured providers. It shares its
+    /// slot with the stream of partition 0, which those events go to.
+    public var fleet: String { partition(0, "fleet") }
+    /// Hash: webhook endpoint by how far it has got with the partition's stream; in partition 0 also how it fares.
+    public func webhooks(_ partition: Int) -> String { self.partition(partition, "webhooks") }
+    /// Stream, capped: events that a webhook endpoint did not take.
+    public func deadLetters(_ partition: Int) -> String { self.partition(partition, "webhooks:dead") }
+
     // MARK: Of the fleet
 
     /// Hash: number of partitions, checks of the sealing keys.

@@ -46,7 +46,7 @@ extension RedisLink {
         } catch let error as StoreError {
             throw error
         } catch let error as RedisError {
-            throw failure(error)
+            throw failure(error, key: keys.first)
         } catch {
             throw StoreError(.unavailable, "Redis: \(script.name) failed")
         }

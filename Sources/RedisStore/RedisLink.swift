@@ -67,6 +67,8 @@ public struct RedisLink: Sendable {
     /// Whether each command is paid for (hosted services): what only adds speed or comfort is left out. The lock of an
     /// account is one of them: its open intent stands in for it, and generations guard what is written.
     public let isFrugal: Bool
+    /// What has been away since the store was opened.
+    public let outages = OutageWatch()
 
     /// - Parameter keys: Their number of partitions is that of a new store; a store that exists has its own.
     public init(
@@ -102,7 +104,7 @@ public struct RedisLink: Sendable {
         } catch let error as StoreError {
             throw error
         } catch let error as RedisError {
-            throw failure(error)
+            throw failure(error, key: keys.first)
         } catch {
             throw StoreError(.unavailable, "Redis: \(script.name) failed")
         }
@@ -118,7 +120,7 @@ public struct RedisLink: Sendable {
         do {
             return try await client.send(command, key: key)
         } catch {
-            throw failure(error)
+            throw failure(error, key: key)
         }
     }
 
@@ -129,7 +131,7 @@ public struct RedisLink: Sendable {
         do {
             replies = try await client.pipeline(commands, key: key)
         } catch {
-            throw failure(error)
+            throw failure(error, key: key)
         }
         for case .error(let error) in replies {
             guard !error.isOverQuota else { throw failure(RedisError(.server, "\(error)", serverError: error)) }
@@ -139,9 +141,11 @@ public struct RedisLink: Sendable {
     }
 
     /// What a failed command means for the store; every path to Redis asks here.
-    func failure(_ error: RedisError) -> StoreError {
+    func failure(_ error: RedisError, key: String? = nil) -> StoreError {
         let failure = StoreError(error)
         if error.serverError?.isOverQuota == true { gate.rest(failure) }
+        // Before the store has been opened nobody relies on it.
+        if gate.partitions != nil { outages.failed(failure, key: key, now: clock.monotonic()) }
         return failure
     }
 

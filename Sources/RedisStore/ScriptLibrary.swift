@@ -9,10 +9,11 @@ enum ScriptLibrary {
     static let frugalBegin = account("begin", PackageResources.begin_lua, "HMGET TIME HGET HSET")
     static let commit = account("commit", PackageResources.commit_lua, "HMGET GET DEL HSET ZADD XADD PUBLISH")
     static let frugalCommit = account("commit", PackageResources.commit_lua, "HMGET HSET ZADD PUBLISH")
-    static let orphan = account("orphan", PackageResources.orphan_lua, "TIME LRANGE RPUSH XADD")
+    static let orphan = account("orphan", PackageResources.orphan_lua, "TIME LRANGE RPUSH XADD PUBLISH")
     static let restoreOrphan = account(
         "restore_orphan", PackageResources.restore_orphan_lua, "HMGET TIME LRANGE EXISTS LREM HSET ZADD XADD PUBLISH")
-    static let dropOrphan = account("drop_orphan", PackageResources.drop_orphan_lua, "HMGET TIME LRANGE LREM XADD")
+    static let dropOrphan = account(
+        "drop_orphan", PackageResources.drop_orphan_lua, "HMGET TIME LRANGE LREM XADD PUBLISH")
     static let settle = account(
         "settle", PackageResources.settle_lua, "HMGET TIME GET DEL HSET ZADD XADD PUBLISH HMGET")
     static let frugalSettle = account("settle", PackageResources.settle_lua, "HMGET TIME HSET ZADD XADD PUBLISH HMGET")
@@ -20,6 +21,12 @@ enum ScriptLibrary {
     static let put = account("put", PackageResources.put_lua, "HMGET TIME HSET HSET HDEL ZADD ZADD XADD PUBLISH")
     static let edit = account("edit", PackageResources.edit_lua, "HMGET TIME HSET HSET PUBLISH")
     static let remove = account("remove", PackageResources.remove_lua, "HMGET TIME DEL HSET ZREM ZREM XADD PUBLISH")
+    static let leaderChanged = account(
+        "leader_changed", PackageResources.leader_changed_lua, "TIME HGET HSET XADD PUBLISH")
+    static let providerState = account(
+        "provider_state", PackageResources.provider_state_lua, "TIME HGET HSET")
+    static let storeOutage = account(
+        "store_outage", PackageResources.store_outage_lua, "TIME HGET HSET XADD XADD PUBLISH")
     static let watchServer = account("watch_server", PackageResources.watch_server_lua, "TIME INFO HGET")
     static let takeDue = plain("take_due", PackageResources.take_due_lua, "TIME HMGET ZRANGEBYSCORE ZRANGE")
     static let leaseAcquire = plain("lease_acquire", PackageResources.lease_acquire_lua, "GET PTTL")

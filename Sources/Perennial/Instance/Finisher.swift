@@ -9,6 +9,8 @@ struct Finisher: Service {
     let coordinator: RefreshCoordinator
     let journal: FileJournal
     let curl: CurlClient
+    /// Nil where no webhooks are configured.
+    let webhookCurl: CurlClient?
     let removesJournal: Bool
 
     func run() async throws {
@@ -18,6 +20,7 @@ struct Finisher: Service {
             await coordinator.shutDown()
             await journal.close(removingIfEmpty: removesJournal)
             await curl.shutdown()
+            await webhookCurl?.shutdown()
         }.value
     }
 }

@@ -1,5 +1,7 @@
+import RedisStore
 import RefreshCore
 import ServiceLifecycle
+import Webhooks
 
 /// Passes on what the fleet says: drops stale memory, wakes waiters, the scheduler and the next leader.
 struct FleetListener: Service {
@@ -8,6 +10,9 @@ struct FleetListener: Service {
     let hub: ChangeHub
     let leadership: Leadership?
     let leftovers: Leftovers
+    let link: RedisLink
+    /// Nil where no webhooks are configured.
+    let webhooks: WebhookDispatcher?
 
     func run() async throws {
         await cancelWhenGracefulShutdown {
@@ -23,14 +28,31 @@ struct FleetListener: Service {
             hub.signalAll()
             leadership?.scheduleChanged()
             leftovers.storeIsBack()
+            link.outages.mayBeBack()
+            webhooks?.mayHaveMissed()
         case .disconnected:
             cache.subscriptionChanged(isUp: false)
         case .changed(let change):
             if change.outcome == .removed { cache.forget(change.account) } else { cache.invalidate(change) }
             hub.signal(change.account)
             if change.outcome.movesSchedule { leadership?.scheduleChanged() }
+            tellWebhooks(of: change)
+        case .eventsAppended(let partition):
+            webhooks?.eventsAppended(partition)
         case .leaderReleased:
             leadership?.leaderReleased()
+        }
+    }
+
+    private func tellWebhooks(of change: AccountChange) {
+        guard let webhooks else { return }
+        let partition = link.keys.partitionNumber(change.account)
+        switch change.outcome {
+        // Where commands are paid for there is no such event.
+        case .refreshed: if !link.isFrugal { webhooks.tokenRefreshed(partition) }
+        // A first failure says so itself; later ones are no event.
+        case .failed: break
+        case .refused, .added, .edited, .removed: webhooks.eventsAppended(partition)
         }
     }
 }

@@ -8,6 +8,7 @@ import RedisStore
 import RefreshCore
 import Sealing
 import ServiceLifecycle
+import Webhooks
 
 /// One Perennial process, put together: everything from the configuration to the services that keep it going, except
 /// the faces it shows to callers.
@@ -98,6 +99,12 @@ public struct Instance: Sendable {
         let leases = RedisLeaseStore(link: link)
         let registry = RedisInstanceRegistry(link: link)
 
+        // Apart from the exchanges, so that no receiver can hold those up.
+        let delivers = role != .command && configuration.refresh.proactive && !configuration.webhooks.isEmpty
+        let webhookCurl = delivers ? CurlClient() : nil
+        let webhooks = webhookCurl.map {
+            dispatcher(configuration.webhooks, link: link, curl: $0, cache: cache, logger: logger)
+        }
         var leadership: Leadership?
         var lastServices: [any Service] = []
         var heartbeat: Heartbeat?
@@ -106,7 +113,10 @@ public struct Instance: Sendable {
             if configuration.refresh.proactive {
                 leadership = Leadership(
                     leases: leases, schedule: schedule, coordinator: coordinator, configuration: configuration,
-                    instance: id, time: time, cache: cache, pulse: pulse, logger: logger)
+                    instance: id, time: time, cache: cache, pulse: pulse, webhooks: webhooks, logger: logger,
+                    tell: { epoch throws(StoreError) in
+                        _ = try await RedisEventLog(link: link).leaderChanged(to: id, epoch: epoch)
+                    })
             }
             heartbeat = Heartbeat(
                 registry: registry, instance: id, host: host, listen: listen, leadership: leadership,
@@ -125,14 +135,19 @@ public struct Instance: Sendable {
         if let embedded { services.append(embedded) }
         services.append(client)
         services.append(
-            Finisher(coordinator: coordinator, journal: journal, curl: curl, removesJournal: role == .command))
+            Finisher(
+                coordinator: coordinator, journal: journal, curl: curl, webhookCurl: webhookCurl,
+                removesJournal: role == .command))
         services.append(StoreOpener(link: link, isQuiet: role == .command, logger: logger))
         services.append(
             FleetListener(
                 feed: RedisChangeFeed(link: link), cache: cache, hub: hub, leadership: leadership,
-                leftovers: leftovers))
+                leftovers: leftovers, link: link, webhooks: webhooks))
         services.append(leftovers)
-        if let heartbeat { services.append(heartbeat) }
+        if let heartbeat {
+            services.append(heartbeat)
+            services.append(OutageReporter(link: link, instance: id, logger: logger))
+        }
 
         return Instance(
             id: id, configuration: configuration, link: link, coordinator: coordinator,
@@ -142,6 +157,20 @@ public struct Instance: Sendable {
             intake: AccountIntake(policies: configuration.providers), registry: registry, schedule: schedule,
             leases: leases, time: time, leadership: leadership, services: services, lastServices: lastServices,
             embedded: embedded)
+    }
+
+    private static func dispatcher(
+        _ catalog: WebhookCatalog, link: RedisLink, curl: CurlClient, cache: TokenCache, logger: Logger
+    ) -> WebhookDispatcher {
+        WebhookDispatcher(
+            catalog: catalog, events: RedisEventStream(link: link), store: RedisDeliveryStore(link: link),
+            sender: CurlWebhookSender(curl: curl, wall: { Host.wallTime }), time: link.clock,
+            configuration: link.isFrugal ? .frugal : .init(), seed: .random(in: .min ... .max), logger: logger,
+            isSubscribed: { cache.isSubscribed },
+            tellLost: { endpoint, count in
+                try? await RedisEventLog(link: link).append(
+                    "webhooks.lost", [.init("endpoint", endpoint), .init("count", String(count))])
+            })
     }
 
     static func keyRing(_ configuration: PerennialConfiguration, state: StateDirectory) throws -> KeyRing {

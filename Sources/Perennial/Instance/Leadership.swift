@@ -4,18 +4,28 @@ import Providers
 import RedisStore
 import RefreshCore
 import ServiceLifecycle
+import Webhooks
 
-/// Stands for election, and refreshes what is due while it leads.
+/// Stands for election, and while it leads refreshes what is due and delivers events.
 public final class Leadership: Service {
     private let keeper: LeaseKeeper
     private let scheduler: ProactiveScheduler
     private let pulse: Wakeup
+    /// Nil where no webhooks are configured.
+    private let webhooks: WebhookDispatcher?
+    private let time: any TimeSource
+    /// Puts it into the stream of events that this instance leads.
+    private let tell: @Sendable (_ epoch: Int64) async throws(StoreError) -> Void
 
     init(
         leases: any LeaseStore, schedule: any ScheduleStore, coordinator: RefreshCoordinator,
         configuration: PerennialConfiguration, instance: InstanceID, time: any TimeSource, cache: TokenCache,
-        pulse: Wakeup, logger: Logger
+        pulse: Wakeup, webhooks: WebhookDispatcher?, logger: Logger,
+        tell: @escaping @Sendable (_ epoch: Int64) async throws(StoreError) -> Void
     ) {
+        self.webhooks = webhooks
+        self.time = time
+        self.tell = tell
         let providers = configuration.providers
         // An account being worked on is moved ahead for longer than any attempt can take.
         let longestLock = providers.providers.compactMap { providers.policy(for: $0)?.lockTTL }.max() ?? .seconds(30)
@@ -45,9 +55,22 @@ public final class Leadership: Service {
         await cancelWhenGracefulShutdown { [self] in
             await keeper.run { reign in
                 self.pulse.fire()
-                await self.scheduler.run(reign)
+                await withDiscardingTaskGroup { group in
+                    group.addTask { await self.scheduler.run(reign) }
+                    group.addTask { await self.tellOf(reign) }
+                    if let webhooks = self.webhooks { group.addTask { await webhooks.run { reign.isCurrent } } }
+                }
                 self.pulse.fire()
             }
+        }
+    }
+
+    private func tellOf(_ reign: Reign) async {
+        var pause = Duration.seconds(1)
+        while !Task.isCancelled, reign.isCurrent {
+            if (try? await tell(reign.epoch)) != nil { return }
+            try? await time.sleep(for: pause)
+            pause = min(pause * 2, .seconds(60))
         }
     }
 }

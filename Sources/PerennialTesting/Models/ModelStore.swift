@@ -126,6 +126,7 @@ public actor ModelStore {
                 audience.hub.signal(change.account)
                 audience.onChange(change)
             }
+        case .eventsAppended: break
         case .leaderReleased:
             for listener in leaseListeners { listener() }
         case .connected, .disconnected: break

@@ -170,6 +170,7 @@ extension SimulatedProcess {
             if change.outcome == .removed { cache.forget(change.account) } else { cache.invalidate(change) }
             changed(change.account)
             if change.outcome.movesSchedule { scheduleChanged() }
+        case .eventsAppended: break
         case .leaderReleased:
             lease.leaderReleased(now: monotonic())
             leaseTick()

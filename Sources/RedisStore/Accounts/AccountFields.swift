@@ -8,6 +8,8 @@ enum AccountField: Int, CaseIterable {
     case tokenType, expiresAt, obtainedAt, createdAt, updatedAt, dueAt
     case failures, nextAttemptAt, faultKind, faultMessage, intent, removed, recentAttempts
     case pool, tier, labels, proxy
+    /// What events have told of its failing; only the scripts read it.
+    case told
 
     var redisName: String {
         switch self {

@@ -6,10 +6,12 @@ import Sealing
 public struct RedisAccountStore: AccountStore {
     let link: RedisLink
     let origin: InstanceID
+    private let health: ProviderHealth
 
     public init(link: RedisLink, origin: InstanceID) {
         self.link = link
         self.origin = origin
+        health = ProviderHealth(link: link, origin: origin)
     }
 
     private var keys: Keys { link.keys }
@@ -120,7 +122,9 @@ public struct RedisAccountStore: AccountStore {
             throw .malformed("COMMIT")
         }
         switch word {
-        case "COMMITTED": return confirmation.confirming(.committed(enabled: reply[2].string == "1"))
+        case "COMMITTED":
+            await health.works(request.provider, wasMet: reply.count > 3 && reply[3].string == "misconfigured")
+            return confirmation.confirming(.committed(enabled: reply[2].string == "1"))
         case "ALREADY": return confirmation.confirming(.already)
         case "SUPERSEDED": return .superseded
         case "BEHIND": return .behind(Generation(reply[2].int ?? 0))
@@ -143,6 +147,7 @@ public struct RedisAccountStore: AccountStore {
             arguments: [
                 id.rawValue, request.provider.rawValue, request.attempt.rawValue, request.generation.rawValue, sealed,
                 origin.rawValue, cause.rawValue, newest.map { String($0.rawValue) } ?? "-",
+                keys.changes,
             ], writes: { _ in true }
         ).confirmation
     }
@@ -168,6 +173,9 @@ public struct RedisAccountStore: AccountStore {
             throw .malformed("SETTLE")
         }
         await link.spreadPause(of: request, from: partition)
+        if request.fault.kind == .misconfigured {
+            await health.misconfigured(request.provider, request.fault.message)
+        }
         if word == "MISSING" { return .missing }
         guard let fields = AccountFields(reply[2]) else { throw .malformed("SETTLE") }
         let snapshot = try fields.snapshot(id, ring: link.ring)

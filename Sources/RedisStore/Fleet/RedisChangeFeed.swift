@@ -34,6 +34,9 @@ public struct RedisChangeFeed: ChangeFeed {
     static func signal(_ payload: [UInt8]) -> FleetSignal? {
         let words = String(decoding: payload, as: UTF8.self).split(separator: " ")
         if words == ["leader", "released"] { return .leaderReleased }
+        if words.count == 2, words[0] == "events", let partition = Int(words[1]) {
+            return .eventsAppended(partition: partition)
+        }
         guard words.count == 3, let generation = Int64(words[0]),
             let outcome = AccountChange.Outcome(rawValue: String(words[1])), let id = try? AccountID(String(words[2]))
         else { return nil }

@@ -4,7 +4,8 @@
 -- ARGV  id, provider, attempt, generation, access, refresh, token type, expires at, obtained at, due at, origin,
 --       recovery (0|1), channel, occasion (first|again|last), now on the committer's clock in ms (which
 --       follows that of Redis), frugal (0|1): no lock to free, no event
--- Reply {word, now, detail}: enabled (0|1); for BEHIND the generation; for an orphan the generation that stands in its
+-- Reply {word, now, detail}: enabled (0|1), and fourth, what the account has met of its provider's configuration (or '');
+-- for BEHIND the generation; for an orphan the generation that stands in its
 -- way, or '' for a removed account
 local id, provider, attempt, generation = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local channel, occasion, now, frugal = ARGV[13], ARGV[14], tonumber(ARGV[15]), ARGV[16] == '1'
@@ -31,7 +32,7 @@ redis.call(
     'HSET', KEYS[1], 'generation', new_generation, 'access', ARGV[5], 'refresh', ARGV[6], 'token_type', ARGV[7],
     'expires_at', ARGV[8], 'obtained_at', ARGV[9], 'updated_at', int(now), 'due_at', ARGV[10], 'status', 'active',
     'failures', '0', 'next_attempt_at', '', 'fault_kind', '', 'fault_message', '', 'intent', '',
-    'recent_attempts', with_recent(account, attempt))
+    'recent_attempts', with_recent(account, attempt), 'told', '')
 if account[AT.enabled] == '1' and account[AT.provider] == provider then
     redis.call('ZADD', KEYS[3], ARGV[10], id)
 end
@@ -40,5 +41,11 @@ if not frugal then
         KEYS[4], now, 'type', 'token.refreshed', 'account', id, 'provider', provider, 'generation', new_generation,
         'instance', ARGV[11], 'recovery', ARGV[12])
 end
+local told = read_told(account)
+if told.account ~= '-' then
+    append_event(
+        KEYS[4], now, 'type', 'token.refresh_recovered', 'account', id, 'provider', provider, 'generation',
+        new_generation, 'cause', told.account, 'failures', account[AT.failures] or '0', 'instance', ARGV[11])
+end
 announce(channel, new_generation, 'refreshed', id)
-return {'COMMITTED', int(now), account[AT.enabled]}
+return {'COMMITTED', int(now), account[AT.enabled], told.provider ~= '-' and told.provider or ''}

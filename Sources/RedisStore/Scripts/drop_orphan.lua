@@ -14,6 +14,7 @@ local generation = account[AT.generation] or '0'
 append_event(
     KEYS[4], now, 'type', 'token.dropped', 'account', id, 'provider', provider, 'generation', generation, 'attempt',
     attempt, 'instance', ARGV[4])
+announce_event(ARGV[5], KEYS[4])
 if not exists(account) then return {'DONE', int(now), ''} end
 
 local intent = parse_intent(account)

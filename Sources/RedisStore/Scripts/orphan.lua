@@ -1,6 +1,6 @@
 -- ORPHAN: keeps a token response for which the account has no room any more. One entry per attempt.
 -- KEYS  orphans, events
--- ARGV  id, provider, attempt, generation, sealed response, origin, cause (moved|removed), newest generation or '-'
+-- ARGV  id, provider, attempt, generation, sealed response, origin, cause (moved|removed), newest generation or '-', channel
 -- Reply {word, now}
 local id, provider, attempt, generation, sealed = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local origin, cause, newest = ARGV[6], ARGV[7], ARGV[8]
@@ -17,4 +17,5 @@ redis.call(
 append_event(
     KEYS[2], now, 'type', 'token.orphaned', 'account', id, 'provider', provider, 'generation', generation,
     'attempt', attempt, 'cause', cause, 'instance', origin)
+announce_event(ARGV[9], KEYS[2])
 return {'KEPT', int(now)}

@@ -3,7 +3,7 @@
 local FIELDS = {
     'provider', 'name', 'enabled', 'status', 'generation', 'access', 'token_type', 'expires_at', 'obtained_at',
     'created_at', 'updated_at', 'due_at', 'failures', 'next_attempt_at', 'fault_kind', 'fault_message', 'intent',
-    'removed', 'recent_attempts', 'pool', 'tier', 'labels', 'proxy',
+    'removed', 'recent_attempts', 'pool', 'tier', 'labels', 'proxy', 'told',
 }
 local AT = {}
 for index, field in ipairs(FIELDS) do AT[field] = index end
@@ -150,11 +150,35 @@ end
 
 local EVENTS_KEPT = 10000
 
+-- The stream with an event that somebody may wait for: all but the refreshes, which are too many.
+local news
+
+-- Whoever calls this announces something afterwards; what follows the key and the time begins with 'type'.
 local function append_event(key, now, ...)
     redis.call('XADD', key, 'MAXLEN', '~', EVENTS_KEPT, '*', 'at', int(now), ...)
+    if select(2, ...) ~= 'token.refreshed' then news = key end
+end
+
+-- Tells the leader of an event that no announcement of an account goes with.
+local function announce_event(channel, events)
+    redis.call('PUBLISH', channel, 'events ' .. string.match(events, '{(%d+)}'))
+end
+
+-- What has been told of the account's failing, so that an event stands for a change and not for each try: the cause of
+-- its own failing, and whether it has met a fault of its provider's configuration. Kept as "CAUSE PROVIDER", - for none.
+local function read_told(account)
+    local own, provider = string.match(account[AT.told] or '', '^(%S+) (%S+)$')
+    return {account = own or '-', provider = provider or '-'}
+end
+
+local function format_told(told)
+    if told.account == '-' and told.provider == '-' then return '' end
+    return told.account .. ' ' .. told.provider
 end
 
 local function announce(channel, generation, outcome, id)
+    -- Of these two outcomes most come without such an event, and nobody looks for one.
+    if news and (outcome == 'refreshed' or outcome == 'failed') then announce_event(channel, news) end
     redis.call('PUBLISH', channel, generation .. ' ' .. outcome .. ' ' .. id)
 end
 

@@ -32,11 +32,14 @@ if not traits then return {'LABELS', int(now), int(generation)} end
 local new_generation = int(generation + 1)
 local name = ARGV[4] == '1' and ARGV[5] or (is_there and account[AT.name]) or ''
 local enabled = is_there and ARGV[14] ~= '1' and account[AT.enabled] or '1'
+-- New credentials end the account's failing, and say nothing of its provider's configuration.
+local told = read_told(account)
+told.account = '-'
 redis.call(
     'HSET', KEYS[1], 'provider', provider, 'name', name, 'enabled', enabled, 'status', 'active', 'generation',
     new_generation, 'access', ARGV[8], 'refresh', ARGV[9], 'token_type', ARGV[10], 'expires_at', expires_at,
     'obtained_at', expires_at ~= '' and int(now) or '', 'updated_at', int(now), 'due_at', ARGV[12], 'failures', '0',
-    'next_attempt_at', '', 'fault_kind', '', 'fault_message', '', 'intent', '')
+    'next_attempt_at', '', 'fault_kind', '', 'fault_message', '', 'intent', '', 'told', format_told(told))
 if attempt ~= '' then redis.call('HSET', KEYS[1], 'recent_attempts', with_recent(account, attempt)) end
 if #traits > 0 then redis.call('HSET', KEYS[1], unpack(traits)) end
 if not is_there then redis.call('HSET', KEYS[1], 'created_at', int(now)) end

@@ -22,6 +22,8 @@ end
 
 local generation = tonumber(account[AT.generation])
 local new_generation = int(generation + 1)
+local told = read_told(account)
+told.account = '-'
 -- Only the orphan goes, and only here; a refresh under way keeps its lock, and its answer will be an orphan.
 redis.call('LREM', KEYS[4], 1, entry)
 if account[AT.status] ~= 'reauth_required' and intent == nil then
@@ -35,7 +37,7 @@ redis.call(
     'HSET', KEYS[1], 'generation', new_generation, 'access', ARGV[5], 'refresh', ARGV[6], 'token_type', ARGV[7],
     'expires_at', ARGV[8], 'obtained_at', ARGV[9], 'updated_at', int(now), 'due_at', ARGV[10], 'status', 'active',
     'failures', '0', 'next_attempt_at', '', 'fault_kind', '', 'fault_message', '', 'intent', '',
-    'recent_attempts', with_recent(account, attempt))
+    'recent_attempts', with_recent(account, attempt), 'told', format_told(told))
 if account[AT.enabled] == '1' then redis.call('ZADD', KEYS[3], ARGV[10], id) end
 append_event(
     KEYS[5], now, 'type', 'token.restored', 'account', id, 'provider', provider, 'generation', new_generation,

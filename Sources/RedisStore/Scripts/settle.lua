@@ -46,11 +46,21 @@ end
 
 local failures = tonumber(account[AT.failures]) or 0
 if blames then failures = failures + 1 end
-local is_news = status ~= account[AT.status] or kind ~= account[AT.fault_kind]
+local outcome = status == 'reauth_required' and 'refused' or 'failed'
+-- News is a change of state and not each try. What is wrong with a provider is told once for all of its accounts.
+local told, event = read_told(account), nil
+if outcome == 'refused' then
+    event = 'account.reauthorization_required'
+elseif kind == 'misconfigured' then
+    told.provider = kind
+elseif kind ~= 'throttled' and kind ~= told.account then
+    event, told.account = 'token.refresh_failed', kind
+end
 local due_text = due and int(due) or ''
 redis.call(
     'HSET', KEYS[1], 'status', status, 'failures', int(failures), 'next_attempt_at', due_text, 'due_at', due_text,
-    'fault_kind', kind, 'fault_message', message, 'intent', new_intent, 'updated_at', int(now))
+    'fault_kind', kind, 'fault_message', message, 'intent', new_intent, 'updated_at', int(now), 'told',
+    format_told(told))
 if account[AT.provider] == provider then
     if due and account[AT.enabled] == '1' then
         redis.call('ZADD', KEYS[3], due_text, id)
@@ -58,13 +68,10 @@ if account[AT.provider] == provider then
         redis.call('ZREM', KEYS[3], id)
     end
 end
-local outcome = status == 'reauth_required' and 'refused' or 'failed'
-if is_news then
+if event then
     append_event(
-        KEYS[5], now, 'type',
-        outcome == 'refused' and 'account.reauthorization_required' or 'token.refresh_failed', 'account', id,
-        'provider', provider, 'generation', account[AT.generation], 'cause', kind, 'message', message, 'instance',
-        ARGV[11])
+        KEYS[5], now, 'type', event, 'account', id, 'provider', provider, 'generation', account[AT.generation],
+        'cause', kind, 'message', message, 'instance', ARGV[11])
 end
 announce(channel, account[AT.generation], outcome, id)
 return {'SETTLED', int(now), load(KEYS[1])}

@@ -27,6 +27,8 @@ public enum FleetSignal: Sendable, Hashable {
     case changed(AccountChange)
     /// The leader has let go of the lease.
     case leaderReleased
+    /// There is an event that no change of an account goes with.
+    case eventsAppended(partition: Int)
 }
 
 /// The fleet's broadcast: at most once, so nothing but speed may rest on it.
