@@ -1,5 +1,6 @@
 import ConfigurationFile
 import PerennialConfiguration
+import RefreshCore
 import Testing
 import Webhooks
 
