@@ -112,9 +112,9 @@ let package = Package(
             name: "PerennialCLI",
             dependencies: [
                 "ConfigurationFile", "CurlClient", "JSONText", "Journal", "MockProvider", "Perennial", "PerennialAPI",
-                "PerennialConfiguration", "Providers", "RedisClient", "RedisStore", "RefreshCore", "Sealing", "Webhooks",
-                argumentParser, httpTypes, hummingbirdCore, lifecycle, logging, nioConcurrency, nioCore, nioPosix,
-                unixSignals,
+                "PerennialConfiguration", "Providers", "RedisClient", "RedisStore", "RefreshCore", "Sealing",
+                "Webhooks", argumentParser, httpTypes, hummingbirdCore, lifecycle, logging, nioConcurrency, nioCore,
+                nioPosix, unixSignals,
             ], swiftSettings: settings),
 
         // For tests and benchmarks.
