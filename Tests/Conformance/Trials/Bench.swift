@@ -126,9 +126,12 @@ struct Bench: Sendable {
                     description: "expected a token from instance \(number + 1), saw \(reply.words); "
                         + (await state(of: subject)))
             }
-            let issued = uses(of: subject).last { $0.issued != nil }?.issued?.accessToken
+            let issued = uses(of: subject).compactMap(\.issued?.accessToken)
+            // Accounts that are one and the same client have tokens of their own, and the double cannot tell whose.
+            let good = trial.row.double.row == .clientCredentials ? issued : issued.suffix(1)
             try expect(
-                TokenFingerprint(of: document.accessToken) == issued, "the access token that the double issued last",
+                good.contains(TokenFingerprint(of: document.accessToken)),
+                "the access token that the double issued last",
                 seen: "another one")
             try expect(
                 document.accessToken.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F }, "a token of visible characters",

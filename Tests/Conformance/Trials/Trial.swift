@@ -54,7 +54,9 @@ struct Trial: Sendable {
             return trials(names(.misconfigured), { $0 }) { try await $0.misconfigurationHarmsNoAccount($1) }
                 + foreignClient(of: row, number: names(.misconfigured).count + 1)
         case .hostileAnswer:
-            return trials(HostileAnswer.allCases, { $0.rawValue }) { try await $0.hostileAnswerIsClassed($1) }
+            // What is said of a refresh token where there is none says nothing.
+            let answers = HostileAnswer.allCases.filter { row.rotation != .none || $0 != .newlineInRefreshToken }
+            return trials(answers, { $0.rawValue }) { try await $0.hostileAnswerIsClassed($1) }
         }
     }
 
