@@ -28,7 +28,8 @@ struct PerennialCommand: AsyncParsableCommand {
         version: "perennial \(CommandVersion.text)",
         subcommands: [
             ServeCommand.self, DemoCommand.self, LoginCommand.self, AccountsCommand.self, TokenCommand.self,
-            RefreshCommand.self, StatusCommand.self, EventsCommand.self, WebhooksCommand.self, JournalCommand.self,
+            RefreshCommand.self, StatusCommand.self, ProvidersCommand.self, EventsCommand.self, WebhooksCommand.self,
+            JournalCommand.self,
             KeysCommand.self, ConfigCommand.self, MockProviderCommand.self,
         ])
 }

@@ -4,7 +4,7 @@ import RefreshCore
 /// The body of `PUT /v1/accounts/{id}`.
 struct AccountBody {
     static let fields =
-        ["provider", "name", "refresh_token", "access_token", "expires_at"] + TraitChanges.bodyFields
+        ["provider", "name", "refresh_token", "credentials", "access_token", "expires_at"] + TraitChanges.bodyFields
 
     var provider: ProviderName
     var name: String?
@@ -17,9 +17,7 @@ struct AccountBody {
         guard let providerText = try fields.string("provider") else {
             throw Problem(.malformedBody, "provider is missing")
         }
-        guard let refreshToken = try fields.string("refresh_token") else {
-            throw Problem(.malformedBody, "refresh_token is missing")
-        }
+        let secret = try Self.secret(&fields)
         let accessToken = try fields.string("access_token")
         name = try fields.string("name")
         let expiresAt = try Self.time(fields.take("expires_at"))
@@ -31,7 +29,37 @@ struct AccountBody {
             throw Problem(.invalidAccount, error.description)
         }
         credentials = Credentials(
-            refreshToken: Secret(refreshToken), accessToken: accessToken.map { Secret($0) }, expiresAt: expiresAt)
+            refreshToken: secret, accessToken: accessToken.map { Secret($0) }, expiresAt: expiresAt)
+    }
+
+    /// `refresh_token`, or for providers without refresh tokens `credentials: { FIELD: text }`, or nothing where they
+    /// need nothing; which of them it has to be, the provider says.
+    private static func secret(_ fields: inout JSONFields) throws(Problem) -> Secret {
+        let refreshToken = try fields.string("refresh_token")
+        guard let value = fields.take("credentials") else {
+            return refreshToken.map { Secret($0) } ?? AccountCredential.fields(AccountFields()).secret
+        }
+        guard refreshToken == nil else {
+            throw Problem(
+                .malformedBody, "refresh_token and credentials exclude each other: give what the provider needs")
+        }
+        guard case .object(let members) = value else {
+            throw Problem(.malformedBody, "credentials has to be an object of strings, not \(value.kind)")
+        }
+        var values: [String: Secret] = [:]
+        for member in members {
+            let name = JSONFields.shown(member.name)
+            guard AccountFields.isName(member.name) else {
+                throw Problem(.malformedBody, "credentials has \(name), which is no name of a field")
+            }
+            guard case .string(let text) = member.value else {
+                throw Problem(.malformedBody, "credentials: \(name) has to be a string, not \(member.value.kind)")
+            }
+            guard values.updateValue(Secret(text), forKey: member.name) == nil else {
+                throw Problem(.malformedBody, "credentials has \(name) twice")
+            }
+        }
+        return AccountCredential.fields(AccountFields(values)).secret
     }
 
     /// RFC 3339 or seconds since 1970.

@@ -40,9 +40,13 @@ extension Problem {
 
     /// An account that cannot be stored as it is.
     init(_ refusal: AccountIntake.Refusal, account: AccountID) {
-        self.init(
-            refusal.code == .unknownProvider ? .unknownProvider : .invalidAccount, refusal.description, account: account
-        )
+        let code: Problem.Code =
+            switch refusal.code {
+            case .unknownProvider: .unknownProvider
+            case .missing: .malformedBody
+            case .invalid: .invalidAccount
+            }
+        self.init(code, refusal.description, account: account)
         // Here it is the caller who named a provider that does not exist.
         status = 400
     }

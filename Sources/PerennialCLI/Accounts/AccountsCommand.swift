@@ -22,6 +22,10 @@ struct AccountsCommand: AsyncParsableCommand {
             discussion: """
                 Tokens are read from files or stdin, never from arguments, which other users of the machine can see. \
                 Example: printf %s "$TOKEN" | perennial accounts add alice --provider acme --refresh-token-file -
+
+                Accounts of providers without refresh tokens are made of fields, which are asked for on a terminal and \
+                else read from stdin, one a line: perennial accounts add alice --provider intranet --field username \
+                --field password
                 """)
 
         @OptionGroup var options: ConfigurationOptions
@@ -37,7 +41,9 @@ struct AccountsCommand: AsyncParsableCommand {
         var name: String?
 
         @Option(help: "File with the refresh token; - for stdin.")
-        var refreshTokenFile: String
+        var refreshTokenFile: String?
+
+        @OptionGroup var fields: FieldOptions
 
         @Option(help: "File with the access token, if there is one.")
         var accessTokenFile: String?
@@ -51,11 +57,15 @@ struct AccountsCommand: AsyncParsableCommand {
         var createOnly = false
 
         func run() async throws {
-            guard [refreshTokenFile, accessTokenFile, traits.proxyFile].count(where: { $0 == "-" }) <= 1 else {
+            guard
+                [refreshTokenFile, accessTokenFile, traits.proxyFile, fields.names.isEmpty ? nil : "-"].count(where: {
+                    $0 == "-"
+                }) <= 1
+            else {
                 throw ValidationError("only one thing can be read from stdin: give a file for the others")
             }
             let changes = try traits.changes()
-            let refreshToken = try token(refreshTokenFile)
+            let secret = try self.secret()
             let accessToken = try accessTokenFile.map { try token($0) }
             let expiry = try expiresAt.map { text in
                 guard let time = AccountTime.parse(text) else {
@@ -63,7 +73,7 @@ struct AccountsCommand: AsyncParsableCommand {
                 }
                 return time
             }
-            let credentials = Credentials(refreshToken: refreshToken, accessToken: accessToken, expiresAt: expiry)
+            let credentials = Credentials(refreshToken: secret, accessToken: accessToken, expiresAt: expiry)
             let (account, provider, name, isJSON) = (account, provider, name, output.json)
             let rule: OverwriteRule = createOnly ? .never : .always
             try await options.withStore { instance in
@@ -84,6 +94,16 @@ struct AccountsCommand: AsyncParsableCommand {
                     Terminal.standardOutput("\(account): \(word), generation \(generation)")
                 }
             }
+        }
+
+        /// What the account is made of: a refresh token, or fields.
+        private func secret() throws -> Secret {
+            guard let refreshTokenFile else { return AccountCredential.fields(try fields.read()).secret }
+            guard fields.isEmpty else {
+                throw ValidationError(
+                    "--refresh-token-file and --field exclude each other: give what the provider needs")
+            }
+            return try token(refreshTokenFile)
         }
 
         private func token(_ path: String) throws -> Secret {

@@ -69,10 +69,20 @@ enum ImportReader {
     private static func fields(_ line: Substring, number: Int) throws(BadLine) -> ImportFields {
         guard let object = try? JSONDecoder().decode([String: Scalar].self, from: Data(line.utf8)) else {
             throw BadLine(
-                line: number, reason: "is no JSON object of texts and numbers (labels may be an object of texts)")
+                line: number,
+                reason: "is no JSON object of texts and numbers (labels and credentials may be objects of texts)")
         }
         var fields = ImportFields()
         for (name, value) in object {
+            if name == "credentials", case .texts(let members) = value {
+                for (member, text) in members {
+                    guard AccountFields.isName(member) else {
+                        throw BadLine(line: number, reason: "credentials has a name that is none")
+                    }
+                    fields.values[ImportFields.credentialPrefix + member] = text
+                }
+                continue
+            }
             guard ImportFields.known.contains(name) else {
                 throw BadLine(
                     line: number,
@@ -100,14 +110,20 @@ enum ImportReader {
         guard let header = rows.next(), case .success(let names) = header.cells else {
             throw CommandFailure(.local, "the file is empty: the first line has to name the columns")
         }
-        let columns = names.map { $0.filter { !$0.isWhitespace }.lowercased() }
-        for column in columns where !ImportFields.known.contains(column) {
+        let columns = names.map { name in
+            let column = name.filter { !$0.isWhitespace }
+            let prefix = ImportFields.credentialPrefix
+            // The names of fields are the provider's, whose upper and lower case counts.
+            return column.lowercased().hasPrefix(prefix) ? prefix + column.dropFirst(prefix.count) : column.lowercased()
+        }
+        for column in columns where !ImportFields.isKnown(column) {
             throw CommandFailure(
                 .local,
                 "line 1: unknown column \"\(column.prefix(40))\" (known: \(ImportFields.known.joined(separator: ", ")))"
             )
         }
-        for needed in ["id", "provider", "refresh_token"] where !columns.contains(needed) {
+        let hasFields = columns.contains { $0.hasPrefix(ImportFields.credentialPrefix) }
+        for needed in ["id", "provider"] + (hasFields ? [] : ["refresh_token"]) where !columns.contains(needed) {
             throw CommandFailure(.local, "line 1: the column \(needed) is missing")
         }
         var records: [ImportRecord] = []

@@ -22,9 +22,30 @@ struct ImportFields {
         "id", "provider", "name", "refresh_token", "access_token", "expires_at", "pool", "tier", "labels", "proxy",
     ]
 
+    /// Before the name of a field of an account without refresh token: `credentials.username`.
+    static let credentialPrefix = "credentials."
+
+    static func isKnown(_ name: String) -> Bool {
+        known.contains(name)
+            || (name.hasPrefix(credentialPrefix)
+                && AccountFields.isName(String(name.dropFirst(credentialPrefix.count))))
+    }
+
     var values: [String: String] = [:]
     /// From an object, or from a cell of `key=value; key=value`.
     var labels: [String: String]?
+
+    /// What the account is made of; whether it is what the provider needs is checked with the rest.
+    private func secret() -> Secret? {
+        var fields: [String: Secret] = [:]
+        for (name, value) in values where name.hasPrefix(Self.credentialPrefix) && !value.isEmpty {
+            fields[String(name.dropFirst(Self.credentialPrefix.count))] = Secret(value)
+        }
+        guard let token = values["refresh_token"], !token.isEmpty else {
+            return AccountCredential.fields(AccountFields(fields)).secret
+        }
+        return fields.isEmpty ? Secret(token) : nil
+    }
 
     /// - Throws: ``BadLine``.
     func record(line: Int) throws(BadLine) -> ImportRecord {
@@ -50,11 +71,12 @@ struct ImportFields {
             }
             expiresAt = time
         }
+        guard let secret = self.secret() else { throw bad("refresh_token and credentials exclude each other") }
         let access = values["access_token"].flatMap { $0.isEmpty ? nil : Secret($0) }
         return ImportRecord(
             line: line, id: id, provider: provider, name: values["name"].flatMap { $0.isEmpty ? nil : $0 },
             credentials: Credentials(
-                refreshToken: Secret(try required("refresh_token")), accessToken: access,
+                refreshToken: secret, accessToken: access,
                 expiresAt: access == nil ? nil : expiresAt), traits: try traits(line: line))
     }
 

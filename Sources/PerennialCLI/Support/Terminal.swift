@@ -40,6 +40,25 @@ enum Terminal {
 
     static var isErrorTerminal: Bool { isatty(2) == 1 }
 
+    static var isInputTerminal: Bool { isatty(0) == 1 }
+
+    /// Asks on the terminal for something that does not show while it is typed; nil at the end of the input.
+    static func ask(_ question: String) -> String? {
+        write(Array(question.utf8), to: 2)
+        var before = termios()
+        let hasEcho = tcgetattr(0, &before) == 0
+        if hasEcho {
+            var silent = before
+            silent.c_lflag &= ~tcflag_t(ECHO)
+            _ = tcsetattr(0, TCSAFLUSH, &silent)
+        }
+        defer {
+            if hasEcho { _ = tcsetattr(0, TCSAFLUSH, &before) }
+            write(Array("\n".utf8), to: 2)
+        }
+        return readLine(strippingNewline: true)
+    }
+
     /// Reads all of stdin, or of a file; at most `limit` bytes.
     ///
     /// - Throws: ``CommandFailure`` when it cannot be read or is larger.

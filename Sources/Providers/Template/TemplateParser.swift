@@ -33,9 +33,6 @@ struct TemplateParser {
             parts.append(.value(expression.mapText(literal)))
             rest = after
         }
-        guard !rest.contains("}}") || parts.isEmpty else {
-            throw TemplateSyntaxError("has }} without {{ before it")
-        }
         let text = literal(String(rest))
         if !text.isEmpty { parts.append(.text(text)) }
         return parts

@@ -29,6 +29,10 @@ final class FakeFleet: AccountStore, AccountDirectory {
         state.withLockedValue { $0.records[snapshot.id] = Record(snapshot: snapshot, refreshToken: Secret("rt-0")) }
     }
 
+    func refreshToken(of id: String) -> Secret? {
+        state.withLockedValue { state in (try? AccountID(id)).flatMap { state.records[$0]?.refreshToken } }
+    }
+
     func snapshot(_ id: AccountID) -> AccountSnapshot? { state.withLockedValue { $0.records[id]?.snapshot } }
     func fail(_ error: StoreError?) { state.withLockedValue { $0.fault = error } }
     func answerBegin(_ reply: (@Sendable (AccountSnapshot) -> BeginReply?)?) {

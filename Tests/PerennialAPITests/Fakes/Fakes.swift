@@ -91,9 +91,12 @@ final class FakeJournal: ResponseJournal {
 
 struct FakePolicies: PolicySource {
     var providers: [ProviderName]
+    /// What accounts are made of at providers without refresh tokens.
+    var accountFields: [ProviderName: [String]] = [:]
 
     func policy(for provider: ProviderName) -> RefreshPolicy? {
-        providers.contains(provider) ? RefreshPolicy(provider: provider) : nil
+        guard providers.contains(provider) || accountFields[provider] != nil else { return nil }
+        return RefreshPolicy(provider: provider, accountFields: accountFields[provider])
     }
 }
 

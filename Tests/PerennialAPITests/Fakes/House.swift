@@ -30,7 +30,9 @@ struct House: Sendable {
     init() throws {
         fleet = FakeFleet(time: time)
         endpoint = FakeEndpoint(time: time)
-        let policies = FakePolicies(providers: [try ProviderName("acme")])
+        let policies = FakePolicies(
+            providers: [try ProviderName("acme")],
+            accountFields: [try ProviderName("intranet"): ["username", "password"], try ProviderName("robot"): []])
         let deck = FlightDeck(
             store: fleet, endpoint: endpoint, journal: journal, time: time, hub: ChangeHub(), cache: cache,
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
