@@ -1,3 +1,4 @@
+import ArgumentParser
 import PerennialConfiguration
 import Providers
 import RefreshCore

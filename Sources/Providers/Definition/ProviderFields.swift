@@ -154,6 +154,8 @@ struct ProviderFields {
     private static func given(_ section: ConfigurationSection, _ fields: ProviderFields) -> Set<String> {
         var given: Set<String> = []
         for key in ProviderKeys.all where section.holds(key) { given.insert(key) }
+        let places = ResponseFields.pointerKeys + ResponseFields.spanKeys + ResponseFields.timeKeys
+        for key in places where section.holds("response.\(key)") { given.insert("response.\(key)") }
         if fields.tokenURL != nil { given.insert("token_url") }
         for (key, names) in [
             ("params", fields.parameters?.names), ("query", fields.query?.names), ("headers", fields.headers?.names),

@@ -178,7 +178,9 @@ private struct DefinitionPage {
         var places: [ShownNode.Member] = []
         func add(_ key: String, _ pointers: [JSONPointer]) {
             places.append(
-                .init(key: key, node: .value(.array(pointers.map { .string($0.description) })), remark: nil))
+                .init(
+                    key: key, node: .value(.array(pointers.map { .string($0.description) })),
+                    remark: remark("response.\(key)")))
         }
         func add(_ key: String, _ sources: [ResponseMapping.TimeSource]) {
             let values = sources.map { source -> JSONValue in
@@ -188,7 +190,7 @@ private struct DefinitionPage {
                     .init(name: "unit", value: .string(source.unit.rawValue)),
                 ])
             }
-            places.append(.init(key: key, node: .value(.array(values)), remark: nil))
+            places.append(.init(key: key, node: .value(.array(values)), remark: remark("response.\(key)")))
         }
         add("access_token", response.accessToken)
         if definition.accountFields == nil { add("refresh_token", response.refreshToken) }
@@ -199,7 +201,7 @@ private struct DefinitionPage {
         add("refresh_expires_at", response.refreshExpiresAt)
         add("error_code", response.errorCode)
         add("error_description", response.errorDescription)
-        members.append(.init(key: "response", node: .mapping(places), remark: remark("response")))
+        members.append(.init(key: "response", node: .mapping(places), remark: nil))
 
         let preset = presetFields?.errors ?? ErrorRules()
         func list<Class>(_ rules: RuleList<Class>, _ preset: RuleList<Class>) -> ShownNode {

@@ -76,6 +76,7 @@ struct ShownTests {
                 headers: { X-Key: hunter4, X-Mixed: "hunter5 {{ uuid }}" }
                 params: { p: hunter6 }
                 skew: 5s
+                response: { token_type: /kind }
             """
         let definition = try #require(try readProviders(yaml)[name("p")])
         let lines = definition.yamlLines
@@ -87,7 +88,9 @@ struct ShownTests {
             "  preset: pixiv  # configuration", "  client_id: c  # configuration",
             "  client_secret: \"***\"  # configuration; not shown", "    hash_secret: \"***\"  # configuration",
             "    X-Client-Time: \"{{ computed.time }}\"  # preset", "    X-Key: \"***\"  # configuration",
-            "    X-Mixed: \"***{{ uuid }}\"  # configuration", "  skew: 5s  # configuration", "  window: 10m  # preset",
+            "    X-Mixed: \"***{{ uuid }}\"  # configuration", "  skew: 5s  # configuration",
+            "    token_type: [/kind]  # configuration",
+            "    expires_at: [/expires_at]  # default", "  window: 10m  # preset",
             "  lock_ttl: 30s  # default",
         ] {
             #expect(lines.contains(expected), "\(expected) in\n\(text)")
