@@ -66,8 +66,8 @@ import Testing
             "PUT", "/v1/accounts/a", 400, "malformed_body", "provider is missing", body: #"{"refresh_token":"sesame"}"#),
         Case("PUT", "/v1/accounts/a", 400, "malformed_body", "refresh_token is missing", body: #"{"provider":"acme"}"#),
         Case(
-            "PUT", "/v1/accounts/a", 400, "malformed_body", "\"pool\"",
-            body: #"{"provider":"acme","refresh_token":"sesame","pool":"x"}"#),
+            "PUT", "/v1/accounts/a", 400, "malformed_body", "\"colour\"",
+            body: #"{"provider":"acme","refresh_token":"sesame","colour":"x"}"#),
         Case(
             "PUT", "/v1/accounts/a", 400, "malformed_body", "13 bytes",
             body: #"{"provider":"acme","refresh_token":"r","sesame.sesame":1}"#),

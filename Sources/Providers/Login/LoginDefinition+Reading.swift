@@ -95,7 +95,7 @@ extension LoginDefinition {
         section.section("headers") { headers in
             headers.keys.compactMap { name in
                 guard HTTPText.isToken(name), !["authorization", "content-type"].contains(name.lowercased()) else {
-                    headers.report(.invalidValue, name, "is not the name of a header that can be set here")
+                    headers.report(.invalidValue, name, "is not the name of a header, or one that cannot be set here")
                     return nil
                 }
                 guard let value = headers.string(name, secret: true) else { return nil }
