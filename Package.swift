@@ -180,7 +180,7 @@ let package = Package(
                 "CurlClient", "Journal", "MockProvider", "Perennial", "PerennialConfiguration", "PerennialServers",
                 "Providers", "RedisClient", "RedisStore", "RefreshCore", "Sealing", lifecycle, logging,
             ],
-            exclude: ["Peers/oauth_toolkit_server.py", "Peers/requirements.txt", "Peers/webhook_receiver.py"],
+            exclude: ["Peers/oauth_toolkit_server.py", "Peers/requirements.txt", "Webhooks/webhook_receiver.py"],
             swiftSettings: settings),
         .testTarget(name: "CurlClientTests", dependencies: ["CurlClient", nioConcurrency], swiftSettings: settings),
         .testTarget(

@@ -9,6 +9,8 @@ struct WebhookTests {
         try await WebhookSite.run { site in
             var receiver = try await site.receiver.start()
             try await site.waitUntilKnown()
+            // The first leader may have been told of before the endpoint began.
+            let before = Set(try await site.events().map(\.id))
             let accounts = try await site.add(5)
             try await site.toggle(accounts, times: 2)
             try await eventually("the receiver has what happened") { try site.receiver.taken().count >= 25 }
@@ -38,12 +40,14 @@ struct WebhookTests {
             try await second.start()
             try await site.waitUntilReady(second)
 
-            let expected = try await site.events().filter { $0.type != "token.refreshed" }
+            let expected = try await site.events().filter { $0.type != "token.refreshed" && !before.contains($0.id) }
             #expect(expected.count >= 5 + 5 * 9 * 2)
-            try await eventually("the receiver has every event", within: .seconds(60)) {
+            try? await eventually("the receiver has every event", within: .seconds(60)) {
                 Set(try site.receiver.taken().map(\.id)).isSuperset(of: expected.map(\.id))
             }
             let taken = try site.receiver.taken()
+            let ids = Set(taken.map(\.id))
+            #expect(expected.filter { !ids.contains($0.id) }.map { "\($0.type) \($0.id)" } == [])
             for account in accounts {
                 #expect(
                     taken.filter { $0.account == account }.map(\.id)
