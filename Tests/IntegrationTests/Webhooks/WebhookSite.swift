@@ -130,6 +130,14 @@ struct WebhookSite: Sendable {
         throw ServerFailure("nobody leads: \(holder)")
     }
 
+    /// Waits until another instance leads than one that was killed.
+    func waitForLeader(besides dead: CrashInstance) async throws {
+        try await eventually("another instance leads") {
+            guard let leader = try? await leader() else { return false }
+            return leader.number != dead.number
+        }
+    }
+
     // MARK: commands
 
     struct Event: Sendable, Decodable {

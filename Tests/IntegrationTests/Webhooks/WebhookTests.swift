@@ -23,6 +23,7 @@ struct WebhookTests {
             try await site.toggle(accounts, times: 1)
             await receiver.kill()
             try await site.toggle(accounts, times: 1)
+            try await site.waitForLeader(besides: first)
             try await first.start()
             receiver = try await site.receiver.start()
             try site.receiver.answer(.late)
@@ -37,6 +38,7 @@ struct WebhookTests {
             await second.kill()
             try site.receiver.answer(.ok)
             try await site.toggle(accounts, times: 2)
+            try await site.waitForLeader(besides: second)
             try await second.start()
             try await site.waitUntilReady(second)
 
