@@ -48,6 +48,8 @@ extension Bench {
         let uses = uses(of: subject)
         let expected = Array(repeating: DoubleUse.Outcome.ordered(fault), count: times) + [.served]
         try expect(uses.map(\.outcome) == expected, "\(times) failures and one success", seen: words(uses))
+        let told = try await failures()
+        try expect(told.count <= 1, "at most one event of a failure", seen: told.joined(separator: ", "))
         try await expectNoDeath(of: subject)
         try await expectGoodToken(of: subject)
     }
@@ -138,6 +140,8 @@ extension Bench {
         try expect(["active", "degraded"].contains(view.status), "an account that lives", seen: view.words)
         heal()
         try await waitForGeneration(2, of: subject)
+        let told = try await failures()
+        try expect(told == ["misconfigured"], "one event provider.misconfigured", seen: told.joined(separator: ", "))
         try await expectNoDeath(of: subject)
         try await expectGoodToken(of: subject)
     }
