@@ -38,20 +38,21 @@ public struct ProviderTrial: Sendable {
             body: request.body)
     }
 
-    /// Sends the request, once.
+    /// Sends the request, once, through the provider's proxy if it has one.
     public func send(over transport: any TokenTransport) async throws(TemplateFailure) -> ExchangeResult {
         let request = try TokenRequest.build(
             definition, credential: credential, moment: moment, connectTimeout: definition.connectTimeout,
             totalTimeout: definition.exchangeDeadline, sendBy: .now + definition.sendBy, uuid: uuid)
+        let route = RequestRoute(nil, definition: definition)
         do {
-            let response = try await transport.execute(request)
+            let response = try await transport.execute(route.lead(request))
             return .answered(
                 RawTokenResponse(
                     status: response.status,
                     headers: response.headers.map { RawTokenResponse.Header(name: $0.name, value: $0.value) },
                     body: response.body, requestedAt: moment))
         } catch {
-            return error.unsent ? .unsent(error.message) : .unanswered(error.message)
+            return error.unsent ? .unsent(route.words(for: error)) : .unanswered(route.words(for: error))
         }
     }
 

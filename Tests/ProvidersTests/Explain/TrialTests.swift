@@ -62,6 +62,15 @@ struct TrialTests {
         #expect(sent.singleSend)
     }
 
+    @Test func itLeavesThroughTheProxyOfTheProvider() async throws {
+        let yaml = "providers: { p: { token_url: https://h/, client_id: c, proxy: \"http://proxy.example:3128\" } }"
+        let definition = try #require(try readProviders(yaml)[name("p")])
+        let transport = RecordingTransport(.success(CurlResponse(status: 200)))
+        let trial = ProviderTrial(definition, .refreshToken(ProviderTrial.invalidToken), moment: requestedAt)
+        _ = try await trial.send(over: transport)
+        #expect(transport.request?.proxy?.url.contains("proxy.example:3128") == true)
+    }
+
     private func explain(_ preset: String, _ status: Int, _ body: String, _ headers: [(String, String)] = []) throws
         -> AnswerExplanation
     {
