@@ -24,6 +24,7 @@ public struct APIBackend: Sendable {
     public var policies: any PolicySource
     public var intake: AccountIntake
     public var instances: any InstanceRegistry
+    public var providers: any ProviderMonitor
     public var time: any TimeSource
     public var readiness: @Sendable () async -> ReadinessReport
     public var version: String
@@ -34,7 +35,7 @@ public struct APIBackend: Sendable {
     public init(
         reader: TokenReader, coordinator: RefreshCoordinator, directory: any AccountDirectory,
         orphans: any OrphanStore, policies: any PolicySource, intake: AccountIntake,
-        instances: any InstanceRegistry, time: any TimeSource,
+        instances: any InstanceRegistry, providers: any ProviderMonitor, time: any TimeSource,
         readiness: @escaping @Sendable () async -> ReadinessReport, version: String,
         accountChanged: @escaping @Sendable (AccountChange) -> Void = { _ in }
     ) {
@@ -45,6 +46,7 @@ public struct APIBackend: Sendable {
         self.policies = policies
         self.intake = intake
         self.instances = instances
+        self.providers = providers
         self.time = time
         self.readiness = readiness
         self.version = version

@@ -42,6 +42,10 @@ extension PerennialConfiguration {
         add("refresh.max_concurrent", String(refresh.maxConcurrent))
         add("refresh.fallback_reread", DurationText.format(refresh.fallbackReread))
         add("lease.ttl", DurationText.format(leaseTTL))
+        for (account, fallback) in fallbacks.sorted(by: { $0.key < $1.key }) {
+            add("fallback.accounts.\(account).token", fallback.token.description)
+            add("fallback.accounts.\(account).token_type", fallback.tokenType)
+        }
         add("log.level", logLevel.rawValue)
         add("log.format", logFormat.rawValue)
         for provider in providers.definitions {

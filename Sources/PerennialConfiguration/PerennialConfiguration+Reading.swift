@@ -10,8 +10,8 @@ extension PerennialConfiguration {
     /// Keys of the file: `listen`, `state_dir`, `redis` (`url, username, password, password_file, ca_file,
     /// certificate_file, key_file, server_name, prefix, command_timeout, durability, durability_timeout,
     /// profile, command_budget, ping_interval, heartbeat_interval`), `sealing.key_file`,
-    /// `auth.keys_file`, `refresh` (`proactive, interval, window, max_concurrent, fallback_reread`), `lease.ttl`, `log` (`level, format`), `providers`
-    /// and `webhooks`.
+    /// `auth.keys_file`, `refresh` (`proactive, interval, window, max_concurrent, fallback_reread`), `lease.ttl`, `log` (`level, format`), `providers`,
+    /// `fallback.accounts` and `webhooks`.
     ///
     /// Variables: `REDIS_URL`, `ENABLE_PROACTIVE_TOKEN_REFRESH` or `PERENNIAL_PROACTIVE`, `TOKEN_REFRESH_INTERVAL` and
     /// `TOKEN_REFRESH_WINDOW` (whole minutes), `PERENNIAL_LISTEN` (separated by commas), `PERENNIAL_STATE_DIR`,
@@ -69,6 +69,7 @@ private struct ConfigurationReading {
         configuration.providers =
             top.section("providers") { ProviderCatalog.read($0, defaultWindow: window) } ?? ProviderCatalog()
         configuration.webhooks = top.section("webhooks") { WebhookCatalog.read($0) } ?? WebhookCatalog()
+        configuration.fallbacks = top.section("fallback") { FallbackReading.accounts($0) } ?? [:]
         configuration.redis = redis(configuration.providers)
         let isHosted = configuration.redis.profile == .hosted
         if isHosted {

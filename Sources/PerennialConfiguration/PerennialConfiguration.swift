@@ -1,5 +1,5 @@
 public import Providers
-import RefreshCore
+public import RefreshCore
 public import Webhooks
 
 /// Everything an instance is told before it starts. A plain value: tests and the demo make it in memory, the
@@ -22,6 +22,8 @@ public struct PerennialConfiguration: Sendable, Hashable {
     public var providers: ProviderCatalog
     /// Where events are sent to.
     public var webhooks = WebhookCatalog()
+    /// Tokens that stand in for those of accounts while there is nothing else.
+    public var fallbacks: [AccountID: FallbackToken] = [:]
 
     public init(stateDirectory: String, providers: ProviderCatalog = ProviderCatalog()) {
         self.stateDirectory = stateDirectory

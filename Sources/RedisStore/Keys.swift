@@ -37,7 +37,8 @@ public struct Keys: Sendable, Hashable {
     }
     /// Sorted set, all scores 0: the ids of the partition's accounts, in order.
     public func accounts(_ partition: Int) -> String { self.partition(partition, "accounts") }
-    /// Hash: provider by the time until which it is paused.
+    /// Hash: provider by the time until which it is paused and why; beside it, under `rate PROVIDER` and
+    /// `breaker PROVIDER`, the states of its rate limit and circuit breaker.
     public func pauses(_ partition: Int) -> String { self.partition(partition, "pauses") }
     /// Stream, capped: what happened.
     public func events(_ partition: Int) -> String { self.partition(partition, "events") }
@@ -58,16 +59,23 @@ public struct Keys: Sendable, Hashable {
     public var leader: String { "\(prefix):{leader}" }
     /// Counter that grows with each reign.
     public var leaderEpoch: String { "\(prefix):{leader}:epoch" }
+    /// Hash: fingerprint of a refresh token that was put, to the account it was put for.
+    public var fingerprints: String { "\(prefix):fingerprints" }
     /// Hash: instance id to what it says of itself.
     public var instances: String { "\(prefix):instances" }
     /// Channel: account, generation, outcome; leader released.
     public var changes: String { "\(prefix):changes" }
 
+    /// The partition that counts the refreshes of a provider with a rate limit, where accounts lie in many.
+    public func home(of provider: ProviderName) -> Int { partitionNumber(provider.rawValue) }
+
     /// The partition of an account: FNV-1a over its id, so every version and language agrees.
-    public func partitionNumber(_ id: AccountID) -> Int {
+    public func partitionNumber(_ id: AccountID) -> Int { partitionNumber(id.rawValue) }
+
+    private func partitionNumber(_ name: String) -> Int {
         guard partitions > 1 else { return 0 }
         var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-        for byte in id.rawValue.utf8 {
+        for byte in name.utf8 {
             hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01b3
         }
         return Int(hash % UInt64(partitions))

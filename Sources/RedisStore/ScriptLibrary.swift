@@ -6,7 +6,7 @@ import RedisClient
 /// finds it held. The frugal variants are the same scripts, told by an argument to do without what only adds speed.
 enum ScriptLibrary {
     static let begin = account("begin", PackageResources.begin_lua, "HMGET TIME HMGET INFO GET SET HSET")
-    static let frugalBegin = account("begin", PackageResources.begin_lua, "HMGET TIME HGET HSET")
+    static let frugalBegin = account("begin", PackageResources.begin_lua, "HMGET TIME HMGET HSET")
     static let commit = account("commit", PackageResources.commit_lua, "HMGET GET DEL HSET ZADD XADD PUBLISH")
     static let frugalCommit = account("commit", PackageResources.commit_lua, "HMGET HSET ZADD PUBLISH")
     static let orphan = account("orphan", PackageResources.orphan_lua, "TIME LRANGE RPUSH XADD PUBLISH")
@@ -18,9 +18,11 @@ enum ScriptLibrary {
         "settle", PackageResources.settle_lua, "HMGET TIME GET DEL HSET ZADD XADD PUBLISH HMGET")
     static let frugalSettle = account("settle", PackageResources.settle_lua, "HMGET TIME HSET ZADD XADD PUBLISH HMGET")
     static let pause = account("pause", PackageResources.pause_lua, "TIME HGET HSET")
-    static let put = account("put", PackageResources.put_lua, "HMGET TIME HSET HSET HDEL ZADD ZADD XADD PUBLISH")
+    static let takeSlot = account("take_slot", PackageResources.take_slot_lua, "TIME HGET HSET")
+    static let put = account("put", PackageResources.put_lua, "HMGET TIME HGET HSET HSET HDEL ZADD ZADD XADD PUBLISH")
     static let edit = account("edit", PackageResources.edit_lua, "HMGET TIME HSET HSET PUBLISH")
-    static let remove = account("remove", PackageResources.remove_lua, "HMGET TIME DEL HSET ZREM ZREM XADD PUBLISH")
+    static let remove = account(
+        "remove", PackageResources.remove_lua, "HMGET TIME HGET DEL HSET ZREM ZREM XADD PUBLISH")
     static let leaderChanged = account(
         "leader_changed", PackageResources.leader_changed_lua, "TIME HGET HSET XADD PUBLISH")
     static let providerState = account(

@@ -26,6 +26,10 @@ struct Fleet: Sendable {
         var provider = ["rotation: single_use"]
         var refresh = "{ proactive: false }"
         var leaseTTL = "2s"
+        /// Where the provider is, if it is not the mock: an URL.
+        var tokenURL: String?
+        /// Further YAML at the top.
+        var top = ""
     }
 
     let instances: [Instance]
@@ -96,11 +100,11 @@ struct Fleet: Sendable {
             providers:
               mock:
                 preset: oauth2
-                token_url: http://127.0.0.1:\(port)/oauth2/token
+                token_url: \(setup.tokenURL ?? "http://127.0.0.1:\(port)/oauth2/token")
                 client_id: test
                 client_auth: none
 
-            """.split(separator: "\n").joined(separator: "\n") + "\n" + provider
+            """.split(separator: "\n").joined(separator: "\n") + "\n" + provider + setup.top
     }
 
     static let provider = try! ProviderName("mock")

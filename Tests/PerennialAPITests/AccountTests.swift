@@ -55,7 +55,8 @@ import Testing
                 response.memberNames == [
                     "id", "provider", "name", "enabled", "status", "pool", "tier", "labels", "proxy", "generation",
                     "has_access_token", "token_type", "expires_at", "obtained_at", "created_at", "updated_at", "due_at",
-                    "failures", "next_attempt_at", "last_fault", "intent", "orphans",
+                    "authorized_at", "grant_expires_at", "failures", "next_attempt_at", "last_fault", "intent",
+                    "orphans",
                 ])
         }
     }

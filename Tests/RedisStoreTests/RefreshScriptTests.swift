@@ -216,7 +216,7 @@ struct RefreshScriptTests {
                 pause: .seconds(60))
             #expect(try await fixture.account("a")?.failures == 0)
             #expect(try await fixture.account("a")?.status == .active)
-            guard case .cooling(_, _, let cause) = try await fixture.begin("b", "attempt-2", ignoresBackoff: true)
+            guard case .paused(_, _, let cause) = try await fixture.begin("b", "attempt-2", ignoresBackoff: true)
             else {
                 Issue.record("the pause does not hold for the other account")
                 return

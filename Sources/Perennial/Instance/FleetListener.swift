@@ -13,6 +13,7 @@ struct FleetListener: Service {
     let link: RedisLink
     /// Nil where no webhooks are configured.
     let webhooks: WebhookDispatcher?
+    let fallbacks: FallbackDesk?
 
     func run() async throws {
         await cancelWhenGracefulShutdown {
@@ -35,12 +36,15 @@ struct FleetListener: Service {
         case .changed(let change):
             if change.outcome == .removed { cache.forget(change.account) } else { cache.invalidate(change) }
             hub.signal(change.account)
+            fallbacks?.note(change)
             if change.outcome.movesSchedule { leadership?.scheduleChanged() }
             tellWebhooks(of: change)
         case .eventsAppended(let partition):
             webhooks?.eventsAppended(partition)
         case .leaderReleased:
             leadership?.leaderReleased()
+        case .providerResumed:
+            leadership?.scheduleChanged()
         }
     }
 

@@ -30,6 +30,7 @@ public struct Instance: Sendable {
     public let orphans: RedisOrphanStore
     public let intake: AccountIntake
     public let registry: RedisInstanceRegistry
+    public let providerMonitor: RedisProviderMonitor
     public let schedule: RedisScheduleStore
     public let leases: RedisLeaseStore
     public let time: FleetClock
@@ -130,6 +131,8 @@ public struct Instance: Sendable {
             if let leadership { lastServices.append(leadership) }
         }
 
+        let fallbacks =
+            configuration.fallbacks.isEmpty ? nil : FallbackDesk(tokens: configuration.fallbacks, logger: logger)
         let leftovers = Leftovers(coordinator: coordinator, link: link, time: time, logger: logger)
         var services: [any Service] = []
         if let embedded { services.append(embedded) }
@@ -142,7 +145,7 @@ public struct Instance: Sendable {
         services.append(
             FleetListener(
                 feed: RedisChangeFeed(link: link), cache: cache, hub: hub, leadership: leadership,
-                leftovers: leftovers, link: link, webhooks: webhooks))
+                leftovers: leftovers, link: link, webhooks: webhooks, fallbacks: fallbacks))
         services.append(leftovers)
         if let heartbeat {
             services.append(heartbeat)
@@ -151,10 +154,11 @@ public struct Instance: Sendable {
 
         return Instance(
             id: id, configuration: configuration, link: link, coordinator: coordinator,
-            reader: TokenReader(coordinator: coordinator, policies: configuration.providers),
+            reader: TokenReader(coordinator: coordinator, policies: configuration.providers, fallbacks: fallbacks),
             directory: RedisAccountDirectory(link: link, origin: id),
             orphans: RedisOrphanStore(link: link, policies: configuration.providers, origin: id),
-            intake: AccountIntake(policies: configuration.providers), registry: registry, schedule: schedule,
+            intake: AccountIntake(policies: configuration.providers), registry: registry,
+            providerMonitor: RedisProviderMonitor(link: link), schedule: schedule,
             leases: leases, time: time, leadership: leadership, services: services, lastServices: lastServices,
             embedded: embedded)
     }

@@ -4,12 +4,15 @@ import RefreshCore
 /// The body of `PUT /v1/accounts/{id}`.
 struct AccountBody {
     static let fields =
-        ["provider", "name", "refresh_token", "credentials", "access_token", "expires_at"] + TraitChanges.bodyFields
+        ["provider", "name", "refresh_token", "credentials", "access_token", "expires_at", "grant_expires_at", "force"]
+        + TraitChanges.bodyFields
 
     var provider: ProviderName
     var name: String?
     var credentials: Credentials
     var traits: TraitChanges
+    /// Take the refresh token though it was refused before, or is another account's.
+    var isForced: Bool
 
     /// - Throws: ``Problem`` (400) naming the field that is missing, unknown or not acceptable.
     init(_ bytes: [UInt8]) throws(Problem) {
@@ -20,7 +23,9 @@ struct AccountBody {
         let secret = try Self.secret(&fields)
         let accessToken = try fields.string("access_token")
         name = try fields.string("name")
-        let expiresAt = try Self.time(fields.take("expires_at"))
+        let expiresAt = try Self.time(fields.take("expires_at"), of: "expires_at")
+        let grantExpiresAt = try Self.time(fields.take("grant_expires_at"), of: "grant_expires_at")
+        isForced = try fields.bool("force") ?? false
         traits = try TraitChanges(&fields, isWhole: true)
         try fields.finish(allowed: Self.fields)
         do {
@@ -29,7 +34,8 @@ struct AccountBody {
             throw Problem(.invalidAccount, error.description)
         }
         credentials = Credentials(
-            refreshToken: secret, accessToken: accessToken.map { Secret($0) }, expiresAt: expiresAt)
+            refreshToken: secret, accessToken: accessToken.map { Secret($0) }, expiresAt: expiresAt,
+            grantExpiresAt: grantExpiresAt)
     }
 
     /// `refresh_token`, or for providers without refresh tokens `credentials: { FIELD: text }`, or nothing where they
@@ -63,7 +69,7 @@ struct AccountBody {
     }
 
     /// RFC 3339 or seconds since 1970.
-    private static func time(_ value: JSONValue?) throws(Problem) -> WallTime? {
+    private static func time(_ value: JSONValue?, of field: String) throws(Problem) -> WallTime? {
         let seconds: Double
         switch value {
         case .none: return nil
@@ -71,17 +77,17 @@ struct AccountBody {
             guard let time = Timestamp.parse(text) else {
                 throw Problem(
                     .malformedBody,
-                    "expires_at has to be a time like 2026-01-31T12:00:00Z (RFC 3339) or seconds since 1970")
+                    "\(field) has to be a time like 2026-01-31T12:00:00Z (RFC 3339) or seconds since 1970")
             }
             return time
         case .integer(let whole): seconds = Double(whole)
         case .number(let number): seconds = number
         case .some(let other):
-            throw Problem(.malformedBody, "expires_at has to be a time or seconds since 1970, not \(other.kind)")
+            throw Problem(.malformedBody, "\(field) has to be a time or seconds since 1970, not \(other.kind)")
         }
         guard seconds >= 0, seconds < 1e11 else {
             throw Problem(
-                .malformedBody, "expires_at is out of range: seconds since 1970 are wanted, not milliseconds")
+                .malformedBody, "\(field) is out of range: seconds since 1970 are wanted, not milliseconds")
         }
         return WallTime(seconds: seconds)
     }

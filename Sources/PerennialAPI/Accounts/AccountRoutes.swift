@@ -27,6 +27,7 @@ struct AccountRoutes: Sendable {
         }
         // A page of what was looked at, which may hold few or none that are wanted; `next` goes on from there.
         page.accounts.removeAll { !filter.matches($0) }
+        page.accounts = page.accounts.map { backend.policies.withGrantTerm($0) }
         return APIAnswer(body: AccountDocument.render(page))
     }
 
@@ -44,7 +45,8 @@ struct AccountRoutes: Sendable {
             throw Problem(error, account: id)
         }
         return APIAnswer(
-            body: AccountDocument.render(snapshot, orphans: orphans), etag: EntityTag(snapshot.generation))
+            body: AccountDocument.render(backend.policies.withGrantTerm(snapshot), orphans: orphans),
+            etag: EntityTag(snapshot.generation))
     }
 
     func put(_ api: APIRequest) async throws(Problem) -> APIAnswer {
@@ -63,6 +65,7 @@ struct AccountRoutes: Sendable {
             put = try backend.intake.admit(
                 id: id, provider: body.provider, name: body.name, credentials: body.credentials,
                 overwrite: ifNoneMatch == nil ? .always : .never, ifGeneration: expected, traits: body.traits,
+                isForced: body.isForced,
                 now: backend.time.wall())
         } catch {
             throw Problem(error, account: id)
@@ -90,7 +93,14 @@ struct AccountRoutes: Sendable {
                 .otherProvider, "the account is one of provider \(provider): delete it first, or choose another id",
                 account: id)
         case .tooManyLabels: throw tooManyLabels(id)
+        case .refusedBefore: throw against(.refreshTokenRefused, reply, put)
+        case .tokenInUse: throw against(.refreshTokenInUse, reply, put)
         }
+    }
+
+    private func against(_ code: Problem.Code, _ reply: PutReply, _ put: AccountPut) -> Problem {
+        Problem(
+            code, "\(reply.reasonAgainstToken(of: put) ?? ""); \"force\": true takes it all the same", account: put.id)
     }
 
     func patch(_ api: APIRequest) async throws(Problem) -> APIAnswer {
@@ -201,7 +211,9 @@ struct AccountRoutes: Sendable {
     }
 
     private func answer(_ snapshot: AccountSnapshot) -> APIAnswer {
-        APIAnswer(body: AccountDocument.render(snapshot), etag: EntityTag(snapshot.generation))
+        APIAnswer(
+            body: AccountDocument.render(backend.policies.withGrantTerm(snapshot)), etag: EntityTag(snapshot.generation)
+        )
     }
 
     /// What an account is after one of its orphans was restored: a store that goes away now must not turn that into an

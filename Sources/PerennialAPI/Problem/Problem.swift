@@ -21,6 +21,8 @@ struct Problem: Error, Sendable, Hashable {
         case generationConflict = "generation_conflict"
         case otherProvider = "other_provider"
         case refreshUnderWay = "refresh_under_way"
+        case refreshTokenRefused = "refresh_token_refused"
+        case refreshTokenInUse = "refresh_token_in_use"
         case preconditionFailed = "precondition_failed"
         case bodyTooLarge = "body_too_large"
         case headersTooLarge = "headers_too_large"
@@ -118,7 +120,9 @@ extension Problem.Code {
         case .insufficientScope, .forbiddenHost, .forbiddenOrigin: 403
         case .notFound, .accountNotFound, .orphanNotFound: 404
         case .methodNotAllowed: 405
-        case .disabled, .generationConflict, .otherProvider, .refreshUnderWay: 409
+        case .disabled, .generationConflict, .otherProvider, .refreshUnderWay, .refreshTokenRefused,
+            .refreshTokenInUse:
+            409
         case .preconditionFailed: 412
         case .bodyTooLarge: 413
         case .unsupportedMediaType: 415
@@ -151,6 +155,8 @@ extension Problem.Code {
         case .generationConflict: "The generation does not exist yet"
         case .otherProvider: "The account exists at another provider"
         case .refreshUnderWay: "A refresh is under way"
+        case .refreshTokenRefused: "The refresh token was refused before"
+        case .refreshTokenInUse: "The refresh token is that of another account"
         case .preconditionFailed: "The account is not at the expected generation"
         case .bodyTooLarge: "The request body is too large"
         case .headersTooLarge: "The request headers are too large"

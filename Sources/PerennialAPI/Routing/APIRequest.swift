@@ -56,4 +56,6 @@ struct APIAnswer: Sendable {
     var etag: EntityTag?
     var location: String?
     var isSecret = false
+    /// The token in it is not the account's own.
+    var isFallback = false
 }

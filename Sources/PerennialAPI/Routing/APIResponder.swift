@@ -54,7 +54,9 @@ struct APIResponder: Sendable {
 
     private func perform(_ request: Request, path: Substring, query: Substring?) async throws(Problem) -> APIAnswer {
         guard let route = Route(path: path) else {
-            throw Problem(.notFound, "there is nothing at this path: see /v1/accounts, /v1/instances, /livez, /readyz")
+            throw Problem(
+                .notFound,
+                "there is nothing at this path: see /v1/accounts, /v1/providers, /v1/instances, /livez, /readyz")
         }
         guard let method = route.methods.first(where: { $0.method == request.method }) else {
             let allowed = route.methods.map(\.method.rawValue).joined(separator: ", ")
@@ -76,6 +78,7 @@ struct APIResponder: Sendable {
         case .orphan: return try await OrphanRoutes(backend: backend).drop(api)
         case .restore: return try await OrphanRoutes(backend: backend).restore(api)
         case .instances: return try await FleetRoutes(backend: backend).list(api)
+        case .providers: return try await ProviderRoutes(backend: backend).list(api)
         case .livez: return FleetRoutes(backend: backend).alive()
         case .readyz:
             let isKnown = (try? gatekeeper.admit(evidence, needing: .read)) != nil
@@ -108,6 +111,7 @@ struct APIResponder: Sendable {
         headers[.cacheControl] = answer.isSecret ? "no-store" : "no-cache"
         if let etag = answer.etag { headers[.eTag] = etag.description }
         if let location = answer.location { headers[.location] = location }
+        if answer.isFallback { headers[.perennialSource] = "fallback" }
         headers[.date] = HTTPDate.text(at: backend.time.wall())
         // A 304 or 204 has no body and says nothing of its length (RFC 9110 §8.6).
         let hasBody = answer.status != .noContent && answer.status != .notModified
@@ -135,6 +139,7 @@ struct APIResponder: Sendable {
 
 extension HTTPField.Name {
     static let perennialKey = known("X-Perennial-Key")
+    static let perennialSource = known("X-Perennial-Source")
     static let refusedGeneration = known("X-Perennial-Refused-Generation")
 
     private static func known(_ name: String) -> HTTPField.Name {

@@ -7,7 +7,7 @@ struct Route: Sendable, Hashable {
         case accounts
         case account, token, refresh, pause, resume
         case orphans, orphan, restore
-        case instances, livez, readyz
+        case instances, providers, livez, readyz
     }
 
     let place: Place
@@ -29,6 +29,7 @@ struct Route: Sendable, Hashable {
         case (1, "readyz", _): place = .readyz
         case (2, "v1", "accounts"): place = .accounts
         case (2, "v1", "instances"): place = .instances
+        case (2, "v1", "providers"): place = .providers
         case (3, "v1", "accounts"): place = .account
         case (4, "v1", "accounts"):
             switch parts.last {
@@ -53,7 +54,7 @@ struct Route: Sendable, Hashable {
     var methods: [(method: HTTPRequest.Method, scope: Scope?)] {
         switch place {
         case .livez, .readyz: [(.get, nil), (.head, nil)]
-        case .accounts, .instances, .token: [(.get, .read), (.head, .read)]
+        case .accounts, .instances, .providers, .token: [(.get, .read), (.head, .read)]
         case .account: [(.get, .read), (.head, .read), (.put, .admin), (.patch, .admin), (.delete, .admin)]
         case .refresh: [(.post, .refresh)]
         case .pause, .resume, .restore: [(.post, .admin)]

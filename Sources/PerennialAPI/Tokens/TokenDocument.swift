@@ -9,6 +9,43 @@ public enum TokenDocument {
         return writer.bytes
     }
 
+    /// The same of what the account has just now, be it a fallback token.
+    public static func render(_ served: ServedToken, now: WallTime) -> [UInt8] {
+        var writer = JSONWriter(capacity: 512)
+        switch served {
+        case .account(let answer): write(answer, now: now, to: &writer)
+        case .fallback(let token, let account, let failure): write(token, of: account, because: failure, to: &writer)
+        }
+        return writer.bytes
+    }
+
+    /// The members are those of any token. What is not known of this one is null: its end, and a generation, for it has
+    /// none.
+    static func write(
+        _ fallback: FallbackToken, of account: AccountID, because failure: RefreshFailure, to writer: inout JSONWriter
+    ) {
+        writer.object { writer in
+            writer.key("account")
+            writer.string(account.rawValue)
+            writer.key("access_token")
+            writer.string(fallback.token.reveal())
+            writer.key("token_type")
+            writer.string(fallback.tokenType)
+            writer.key("expires_at")
+            writer.null()
+            writer.key("expires_in")
+            writer.null()
+            writer.key("generation")
+            writer.null()
+            writer.key("source")
+            writer.string("fallback")
+            writer.key("stale")
+            writer.bool(true)
+            writer.key("reason")
+            writer.string(failure.code.rawValue)
+        }
+    }
+
     static func write(_ answer: TokenAnswer, now: WallTime, to writer: inout JSONWriter) {
         writer.object { writer in
             writer.key("account")

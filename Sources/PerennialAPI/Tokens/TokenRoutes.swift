@@ -22,14 +22,16 @@ struct TokenRoutes: Sendable {
             refused = max(refused ?? header, header)
         }
         let condition = try api.ifNoneMatch()
-        let answer = try await read(
+        let served = try await read(
             TokenRequest(
                 account: id, minimumTTL: minimum.map { .seconds($0) }, refused: refused.map { Generation($0) }))
+        // A fallback token is of no generation: no condition matches it, and it gets no tag that one could refer to.
+        guard case .account(let answer) = served else { return document(served) }
         let tag = EntityTag(answer.snapshot.generation)
         if let condition, condition.matchesWeakly(answer.snapshot.generation) {
             return APIAnswer(status: .notModified, etag: tag, isSecret: true)
         }
-        return document(answer)
+        return document(served)
     }
 
     /// A plain read: no condition, no demand on the token.
@@ -37,18 +39,24 @@ struct TokenRoutes: Sendable {
         document(try await read(TokenRequest(account: id)))
     }
 
-    private func read(_ request: TokenRequest) async throws(Problem) -> TokenAnswer {
+    private func read(_ request: TokenRequest) async throws(Problem) -> ServedToken {
         do {
-            return try await backend.reader.token(request)
+            return try await backend.reader.serve(request)
         } catch {
             throw Problem(error, account: request.account)
         }
     }
 
-    private func document(_ answer: TokenAnswer) -> APIAnswer {
+    private func document(_ served: ServedToken) -> APIAnswer {
         var writer = JSONWriter(capacity: 2048)
-        TokenDocument.write(answer, now: backend.time.wall(), to: &writer)
-        return APIAnswer(body: writer.bytes, etag: EntityTag(answer.snapshot.generation), isSecret: true)
+        switch served {
+        case .account(let answer):
+            TokenDocument.write(answer, now: backend.time.wall(), to: &writer)
+            return APIAnswer(body: writer.bytes, etag: EntityTag(answer.snapshot.generation), isSecret: true)
+        case .fallback(let token, let account, let failure):
+            TokenDocument.write(token, of: account, because: failure, to: &writer)
+            return APIAnswer(body: writer.bytes, isSecret: true, isFallback: true)
+        }
     }
 
     func refresh(_ api: APIRequest) async throws(Problem) -> APIAnswer {

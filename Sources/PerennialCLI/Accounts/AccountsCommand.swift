@@ -56,6 +56,9 @@ struct AccountsCommand: AsyncParsableCommand {
         @Flag(help: "Fail if the account exists.")
         var createOnly = false
 
+        @Flag(help: "Take the refresh token even if the provider has refused it before, or another account has it.")
+        var force = false
+
         func run() async throws {
             guard
                 [refreshTokenFile, accessTokenFile, traits.proxyFile, fields.names.isEmpty ? nil : "-"].count(where: {
@@ -76,17 +79,17 @@ struct AccountsCommand: AsyncParsableCommand {
             let credentials = Credentials(refreshToken: secret, accessToken: accessToken, expiresAt: expiry)
             let (account, provider, name, isJSON) = (account, provider, name, output.json)
             let rule: OverwriteRule = createOnly ? .never : .always
+            let isForced = force
             try await options.withStore { instance in
                 let put: AccountPut
                 do throws(AccountIntake.Refusal) {
                     put = try instance.intake.admit(
                         id: account, provider: provider, name: name, credentials: credentials, overwrite: rule,
-                        traits: changes, now: instance.time.wall())
+                        traits: changes, isForced: isForced, now: instance.time.wall())
                 } catch {
                     throw CommandFailure(.local, error.description)
                 }
-                let (word, generation) = try AccountsCommand.outcome(
-                    try await instance.directory.put(put), account: account)
+                let (word, generation) = try AccountsCommand.outcome(try await instance.directory.put(put), of: put)
                 if isJSON {
                     Terminal.standardOutput(
                         "{\"account\":\"\(account)\",\"outcome\":\"\(word)\",\"generation\":\(generation)}")
@@ -113,7 +116,8 @@ struct AccountsCommand: AsyncParsableCommand {
         }
     }
 
-    static func outcome(_ reply: PutReply, account: AccountID) throws -> (String, Generation) {
+    static func outcome(_ reply: PutReply, of put: AccountPut) throws -> (String, Generation) {
+        let account = put.id
         switch reply {
         case .created(let generation): return ("added", generation)
         case .replaced(let generation): return ("replaced", generation)
@@ -127,6 +131,9 @@ struct AccountsCommand: AsyncParsableCommand {
         case .tooManyLabels:
             throw CommandFailure(
                 .local, "account \(account) would have more than \(AccountLabels.maximumCount) labels")
+        case .refusedBefore, .tokenInUse:
+            throw CommandFailure(
+                .local, "account \(account): \(reply.reasonAgainstToken(of: put) ?? ""); --force takes it all the same")
         }
     }
 
@@ -165,7 +172,8 @@ struct AccountsCommand: AsyncParsableCommand {
                 repeat {
                     let page = try await instance.directory.list(after: after, limit: 500)
                     let now = instance.time.wall()
-                    for account in page.accounts where wanted.matches(account) {
+                    for account in page.accounts.map({ instance.configuration.providers.withGrantTerm($0) })
+                    where wanted.matches(account) {
                         if isJSON {
                             Terminal.write(Array((isFirst ? "" : ",\n").utf8) + AccountDocument.render(account), to: 1)
                             isFirst = false
@@ -198,9 +206,10 @@ struct AccountsCommand: AsyncParsableCommand {
         func run() async throws {
             let (account, isJSON) = (account, output.json)
             try await options.withStore { instance in
-                guard let found = try await instance.directory.read(account) else {
+                guard let stored = try await instance.directory.read(account) else {
                     throw CommandFailure(.local, "no account \(account)")
                 }
+                let found = instance.configuration.providers.withGrantTerm(stored)
                 let orphans = try await instance.orphans.orphans(of: account)
                 if isJSON {
                     return Terminal.standardOutput(bytes: AccountDocument.render(found, orphans: orphans))
@@ -227,6 +236,8 @@ struct AccountsCommand: AsyncParsableCommand {
         table.add(["expires", moment(account.expiresAt)])
         table.add(["obtained", moment(account.obtainedAt)])
         table.add(["next refresh", account.enabled ? moment(account.dueAt) : "paused"])
+        if let authorizedAt = account.authorizedAt { table.add(["logged in", moment(authorizedAt)]) }
+        if let grant = account.grant { table.add(["grant ends", moment(grant.endsAt)]) }
         table.add(["failures in a row", String(account.failures)])
         if let next = account.nextAttemptAt { table.add(["not before", moment(next)]) }
         if let fault = account.lastFault { table.add(["last fault", "\(fault.kind.rawValue): \(fault.message)"]) }

@@ -42,11 +42,36 @@ struct StatusCommand: AsyncParsableCommand {
                 if let perDay, let budget { share = (1000 * Double(perDay) / Double(budget)).rounded() / 1000 }
             }
         }
+        /// A provider that is not asked as usual.
+        struct Provider: Encodable, Sendable {
+            var name: String
+            var circuit: String
+            var failures: Int
+            /// Milliseconds since 1970.
+            var pausedUntil: Int64?
+            var cause: String?
+            var message: String?
+
+            /// Nil for one that is asked as usual.
+            init?(_ condition: ProviderCondition) {
+                guard condition.pausedUntil != nil || condition.circuit != .closed || condition.failures > 0 else {
+                    return nil
+                }
+                name = condition.provider.rawValue
+                circuit = condition.circuit.rawValue
+                failures = condition.failures
+                pausedUntil = condition.pausedUntil?.milliseconds
+                cause = condition.cause?.kind.rawValue
+                message = condition.cause?.message
+            }
+        }
         var redisVersion: String?
         var warnings: [String]
         var leader: Lead?
         var instances: [InstanceInfo]
         var commands: Commands
+        /// Those that are paused or fail.
+        var providers: [Provider]
         var accounts: [String: Int]
         var total: Int
         var nextExpiry: Int64?
@@ -77,6 +102,9 @@ struct StatusCommand: AsyncParsableCommand {
                 + JournalWords.warnings(try desk.reports(), catalog: desk.catalog, now: desk.now),
             leader: try await instance.leases.holder().map { Report.Lead(instance: $0.instance, epoch: $0.epoch) },
             instances: fleet, commands: Report.Commands(fleet, budget: instance.configuration.redis.commandBudget),
+            providers: try await instance.providerMonitor.conditions(
+                of: instance.configuration.providers.providers
+            ).compactMap { Report.Provider($0) },
             accounts: [:], total: 0, nextExpiry: nil,
             needsLogin: [])
         var after: AccountID?
@@ -110,6 +138,24 @@ struct StatusCommand: AsyncParsableCommand {
         return line
     }
 
+    /// `Provider   acme: circuit open after 7 failures, paused until … (in 40 s): HTTP 502`
+    static func describe(_ provider: Report.Provider, now: WallTime) -> String {
+        var parts: [String] = []
+        switch provider.circuit {
+        case ProviderCondition.Circuit.open.rawValue:
+            parts.append("circuit open after \(provider.failures) failures in a row")
+        case ProviderCondition.Circuit.halfOpen.rawValue:
+            parts.append("circuit half open after \(provider.failures) failures in a row, one refresh goes first")
+        default:
+            if provider.failures > 0 { parts.append("\(provider.failures) failures in a row") }
+        }
+        if let until = provider.pausedUntil.map({ WallTime(milliseconds: $0) }) {
+            parts.append("paused until \(MachineClock.text(until)) (\(MachineClock.distance(to: until, from: now)))")
+        }
+        let cause = [provider.cause, provider.message].compactMap { $0 }.joined(separator: ", ")
+        return "Provider   \(provider.name): " + parts.joined(separator: ", ") + (cause.isEmpty ? "" : ": \(cause)")
+    }
+
     private static func describe(_ report: Report, now: WallTime) -> [String] {
         var lines = ["Redis      \(report.redisVersion ?? "unknown version")"]
         lines += report.warnings.map { "           warning: \($0)" }
@@ -124,6 +170,7 @@ struct StatusCommand: AsyncParsableCommand {
                 "           the first to expire does so \(MachineClock.distance(to: WallTime(milliseconds: expiry), from: now))"
             )
         }
+        lines += report.providers.map { describe($0, now: now) }
         if !report.needsLogin.isEmpty {
             lines.append("           log in again: \(report.needsLogin.joined(separator: ", "))")
         }

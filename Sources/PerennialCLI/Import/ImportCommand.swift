@@ -1,5 +1,6 @@
 import ArgumentParser
 import Perennial
+import PerennialAPI
 import RedisStore
 import RefreshCore
 
@@ -29,11 +30,16 @@ struct ImportCommand: AsyncParsableCommand {
     @Flag(help: "Replace the credentials of accounts that exist, whatever is newer.")
     var overwrite = false
 
+    @Flag(help: "Take refresh tokens even if their provider has refused them before, or another account has them.")
+    var force = false
+
     struct Summary: Sendable {
         var added = 0
         var replaced = 0
         var kept = 0
         var bad = 0
+        /// Refresh tokens that were not taken in: refused before, or those of another account.
+        var turnedAway: [BadLine] = []
     }
 
     /// Puts under way at once: enough to fill the pipeline to Redis.
@@ -56,9 +62,10 @@ struct ImportCommand: AsyncParsableCommand {
         }
         let (records, badLines) = try ImportReader.read(text, format: chosen)
         let (skipBad, rule, isJSON) = (skipBad, overwrite ? OverwriteRule.always : .ifNewer, output.json)
+        let isForced = force
         try await options.withStore { instance in
             let (puts, bad) = Self.admit(
-                records, badLines, intake: instance.intake, rule: rule, now: instance.time.wall())
+                records, badLines, intake: instance.intake, rule: rule, isForced: isForced, now: instance.time.wall())
             for line in bad.prefix(50) { Terminal.standardError("line \(line.line): \(line.reason)") }
             if bad.count > 50 { Terminal.standardError("… and \(bad.count - 50) more bad lines") }
             guard bad.isEmpty || skipBad else {
@@ -69,24 +76,33 @@ struct ImportCommand: AsyncParsableCommand {
             }
             var summary = try await Self.store(puts, instance.directory)
             summary.bad = bad.count
+            let away = summary.turnedAway.sorted { $0.line < $1.line }
+            for line in away.prefix(50) { Terminal.standardError("line \(line.line): \(line.reason)") }
+            if away.count > 50 { Terminal.standardError("… and \(away.count - 50) more refresh tokens turned away") }
             if isJSON {
                 Terminal.standardOutput(
-                    "{\"added\":\(summary.added),\"replaced\":\(summary.replaced),\"kept\":\(summary.kept),\"bad\":\(summary.bad)}"
-                )
+                    "{\"added\":\(summary.added),\"replaced\":\(summary.replaced),\"kept\":\(summary.kept),"
+                        + "\"bad\":\(summary.bad),\"turned_away\":\(away.count)}")
             } else {
                 Terminal.standardOutput(
                     "Imported: \(summary.added) added, \(summary.replaced) replaced, \(summary.kept) kept as they were, \(summary.bad) bad lines skipped"
                 )
             }
+            guard away.isEmpty else {
+                throw CommandFailure(
+                    .reauthRequired, "\(away.count) refresh tokens were turned away; --force takes them all the same")
+            }
         }
     }
 
     static func admit(
-        _ records: [ImportRecord], _ badLines: [BadLine], intake: AccountIntake, rule: OverwriteRule, now: WallTime
+        _ records: [ImportRecord], _ badLines: [BadLine], intake: AccountIntake, rule: OverwriteRule,
+        isForced: Bool = false, now: WallTime
     ) -> (puts: [(line: Int, put: AccountPut)], bad: [BadLine]) {
         var puts: [(line: Int, put: AccountPut)] = []
         var bad = badLines
         var lines: [AccountID: Int] = [:]
+        var tokens: [ProviderName: [Secret: Int]] = [:]
         for record in records {
             if let earlier = lines.updateValue(record.line, forKey: record.id) {
                 bad.append(BadLine(line: record.line, reason: "account \(record.id) stands on line \(earlier) already"))
@@ -95,7 +111,17 @@ struct ImportCommand: AsyncParsableCommand {
             do {
                 let put = try intake.admit(
                     id: record.id, provider: record.provider, name: record.name, credentials: record.credentials,
-                    overwrite: rule, traits: record.traits, now: now)
+                    overwrite: rule, traits: record.traits, isForced: isForced, now: now)
+                let token = put.credentials.refreshToken
+                if !put.mayShareToken, !isForced,
+                    let earlier = tokens[put.provider, default: [:]].updateValue(record.line, forKey: token)
+                {
+                    bad.append(
+                        BadLine(
+                            line: record.line,
+                            reason: "line \(earlier) has the same refresh token: log in once for each"))
+                    continue
+                }
                 puts.append((record.line, put))
             } catch {
                 bad.append(BadLine(line: record.line, reason: error.description))
@@ -110,7 +136,7 @@ struct ImportCommand: AsyncParsableCommand {
         var summary = Summary()
         var progress = ImportProgress(total: puts.count)
         var next = 0
-        try await withThrowingTaskGroup(of: PutReply.self) { group in
+        try await withThrowingTaskGroup(of: (line: Int, put: AccountPut, reply: PutReply).self) { group in
             func startNext() {
                 guard next < puts.count else { return }
                 let (line, put) = puts[next]
@@ -121,15 +147,19 @@ struct ImportCommand: AsyncParsableCommand {
                         throw CommandFailure(
                             .local, "line \(line): account \(put.id) exists at provider \(provider): remove it first")
                     }
-                    return reply
+                    return (line, put, reply)
                 }
             }
             for _ in 0..<concurrency { startNext() }
             do {
-                while let reply = try await group.next() {
+                while let (line, put, reply) = try await group.next() {
+                    if let reason = reply.reasonAgainstToken(of: put) {
+                        summary.turnedAway.append(BadLine(line: line, reason: "account \(put.id): \(reason)"))
+                    }
                     switch reply {
                     case .created: summary.added += 1
                     case .replaced: summary.replaced += 1
+                    case .refusedBefore, .tokenInUse: break
                     default: summary.kept += 1
                     }
                     progress.advance()

@@ -78,7 +78,7 @@ extension APIBackend {
         self.init(
             reader: instance.reader, coordinator: instance.coordinator, directory: instance.directory,
             orphans: instance.orphans, policies: instance.configuration.providers, intake: instance.intake,
-            instances: instance.registry,
+            instances: instance.registry, providers: instance.providerMonitor,
             time: instance.time,
             readiness: {
                 let obstacle = instance.storeObstacle

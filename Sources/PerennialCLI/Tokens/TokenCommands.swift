@@ -1,6 +1,7 @@
 import ArgumentParser
 import Perennial
 import PerennialAPI
+import PerennialConfiguration
 import RedisStore
 import RefreshCore
 
@@ -28,14 +29,26 @@ struct TokenCommand: AsyncParsableCommand {
             }
             let request = TokenRequest(account: account, minimumTTL: minTtl.map { .seconds($0) })
             let isJSON = output.json
-            try await options.withStore { instance in
-                let answer = try await instance.reader.token(request)
-                if isJSON {
-                    Terminal.standardOutput(bytes: TokenDocument.render(answer, now: instance.time.wall()))
-                } else {
-                    Terminal.standardOutput(answer.accessToken.reveal())
-                    if answer.isStale { Terminal.standardError("warning: refreshing fails; this token is still valid") }
+            do {
+                try await options.withStore { instance in
+                    Self.show(try await instance.reader.serve(request), isJSON: isJSON, now: instance.time.wall())
                 }
+            } catch let unavailable as StoreUnavailable {
+                guard let fallback = try options.load().fallbacks[account] else { throw unavailable }
+                let failure = RefreshFailure(.storeUnavailable, "Redis is not available: \(unavailable.description)")
+                Self.show(.fallback(fallback, of: account, failure), isJSON: isJSON, now: MachineClock.now)
+            }
+        }
+
+        private static func show(_ served: ServedToken, isJSON: Bool, now: WallTime) {
+            if isJSON { return Terminal.standardOutput(bytes: TokenDocument.render(served, now: now)) }
+            switch served {
+            case .account(let answer):
+                Terminal.standardOutput(answer.accessToken.reveal())
+                if answer.isStale { Terminal.standardError("warning: refreshing fails; this token is still valid") }
+            case .fallback(let fallback, _, let failure):
+                Terminal.standardOutput(fallback.token.reveal())
+                Terminal.standardError("warning: this is the configured fallback token: \(failure.message)")
             }
         }
     }

@@ -10,6 +10,12 @@ extension ModelState {
     /// Nil where the account has moved on since `expected` was read: prepare again (`RETRY`).
     public mutating func put(_ put: AccountPut, expected: Generation, now: WallTime) -> PutReply? {
         let old = account(put.id)
+        let key = TokenKey(provider: put.provider, token: put.credentials.refreshToken)
+        if !put.mayShareToken, !put.isForced, let owner = tokenOwners[key], owner != put.id,
+            records[owner]?.putToken == key
+        {
+            return .tokenInUse(by: owner)
+        }
         let recent = records[put.id]?.recentAttempts ?? []
         if let old, let attempt = put.attempt, recent.contains(attempt) { return .replaced(old.generation) }
         guard storedGeneration(put.id) == expected else { return nil }
@@ -26,6 +32,11 @@ extension ModelState {
         }
         let labels = put.traits.labels.applied(to: old?.labels ?? .none)
         if case .merge = put.traits.labels, labels.isTooMany { return .tooManyLabels }
+        var refusals = records[put.id]?.refusals ?? []
+        if let refusal = refusals.first(where: { $0.token == key }) {
+            guard put.isForced else { return .refusedBefore(refusal.at) }
+            refusals.removeAll { $0.token == key }
+        }
         // The generation of a removed account goes on counting.
         var generation = storedGeneration(put.id).next
         if planted == .resetGeneration, records[put.id] != nil { generation = Generation(1) }
@@ -35,13 +46,16 @@ extension ModelState {
             generation: generation, accessToken: put.credentials.accessToken, tokenType: put.credentials.tokenType,
             expiresAt: put.credentials.expiresAt, obtainedAt: put.credentials.expiresAt == nil ? nil : now,
             createdAt: old?.createdAt ?? now, updatedAt: now, dueAt: put.dueAt, pool: old?.pool, tier: old?.tier,
-            labels: old?.labels ?? .none, proxy: old?.proxy)
+            labels: old?.labels ?? .none, proxy: old?.proxy, authorizedAt: now,
+            grant: put.credentials.grantExpiresAt.map { GrantTerm(since: now, endsAt: $0) })
         put.traits.apply(to: &snapshot)
+        if let before = records[put.id]?.putToken, before != key { tokenOwners[before] = nil }
+        tokenOwners[key] = put.id
         records[put.id] = Record(
             snapshot: snapshot, refreshToken: put.credentials.refreshToken,
             recentAttempts: put.attempt.map { attempt in
                 Array(([attempt] + recent.filter { $0 != attempt }).prefix(8))
-            } ?? recent)
+            } ?? recent, refusals: refusals, putToken: key)
         if isEnabled { due[put.provider, default: DueIndex()][put.id] = put.dueAt }
         writes += 1
         announce(put.id, generation, .added)
@@ -82,6 +96,8 @@ extension ModelState {
         record.snapshot.accessToken = nil
         record.snapshot.intent = nil
         record.snapshot.updatedAt = now
+        if let key = record.putToken { tokenOwners[key] = nil }
+        record.putToken = nil
         records[id] = record
         locks[id] = nil
         orphans[id] = nil

@@ -19,17 +19,19 @@ extension ModelState {
         let isClockBack = Self.isAhead(record.snapshot.updatedAt, now)
         // The reply to this very attempt was lost: the same answer again, written again for the durability wait.
         if var intent = intent(of: record), intent.attempt == request.attempt {
-            if planted == .dropTouchWrite { return .granted(RefreshClaim(record, intent, request.attempt)) }
+            if planted == .dropTouchWrite {
+                return .granted(RefreshClaim(record, intent, request.attempt, followsFailures: true))
+            }
             intent.at = now
-            return grant(intent, request, now: now)
+            return grant(intent, request, true, now: now)
         }
         if request.demand == .whenDue, let dueAt = account.dueAt, dueAt > now, !isClockBack {
             reschedule(request, account, at: dueAt)
             return .fresh(account)
         }
-        if let pause = pauses[account.provider], pause.until > now, !Self.isAhead(pause.until - .seconds(3600), now) {
+        if let pause = livePause(account.provider, now: now) {
             reschedule(request, account, at: pause.until)
-            return .cooling(account, until: pause.until, cause: pause.cause)
+            return .paused(account, until: pause.until, cause: pause.cause)
         }
         if let next = account.nextAttemptAt, next > now, !request.ignoresBackoff, !isClockBack {
             reschedule(request, account, at: next)
@@ -47,25 +49,30 @@ extension ModelState {
         {
             return .held(account, remaining: lock.until - now)
         }
-        if var intent = intent(of: record), planted != .dropIntentCheck {
-            guard request.recovering == intent.attempt else {
-                return .pending(account, intent, age: max(now - intent.at, .zero))
-            }
+        let standing = planted == .dropIntentCheck ? nil : intent(of: record)
+        if let standing, request.recovering != standing.attempt {
+            return .pending(account, standing, age: max(now - standing.at, .zero))
+        }
+        if let (until, isPromised) = takeSlot(request, account, isRecovery: standing != nil, now: now) {
+            reschedule(request, account, at: until)
+            return .limited(account, until: until, isPromised: isPromised)
+        }
+        let breaker = breakers[account.provider] ?? Breaker()
+        if breaker.trips > 0 { goFirst(account.provider, request.attempt, ttl: request.lockTTL, now: now) }
+        let followsFailures = breaker.failures > 0
+        if var intent = standing {
             intent.attempt = request.attempt
             intent.origin = request.origin
             intent.state = .open
             intent.at = now
             intent.resends += 1
-            return grant(intent, request, now: now)
+            return grant(intent, request, followsFailures, now: now)
         }
         return grant(
             RefreshIntent(
                 attempt: request.attempt, generation: account.generation, origin: request.origin, state: .open,
-                at: now, firstAt: now, resends: 0), request, now: now)
+                at: now, firstAt: now, resends: 0), request, followsFailures, now: now)
     }
-
-    /// Whether a time in the past was written by a clock that has been set back since.
-    private static func isAhead(_ time: WallTime, _ now: WallTime) -> Bool { time > now + .seconds(5) }
 
     /// The clock has been set back since: the age of the intent counts from now on, and its grace as over.
     private mutating func setRightIntent(of id: AccountID, now: WallTime) {
@@ -76,13 +83,15 @@ extension ModelState {
         writes += 1
     }
 
-    private mutating func grant(_ intent: RefreshIntent, _ request: BeginRequest, now: WallTime) -> BeginReply {
+    private mutating func grant(
+        _ intent: RefreshIntent, _ request: BeginRequest, _ followsFailures: Bool, now: WallTime
+    ) -> BeginReply {
         guard var record = records[request.account] else { return .missing }
         locks[request.account] = Lock(attempt: request.attempt, until: now + request.lockTTL)
         record.snapshot.intent = intent
         records[request.account] = record
         writes += 1
-        return .granted(RefreshClaim(record, intent, request.attempt))
+        return .granted(RefreshClaim(record, intent, request.attempt, followsFailures: followsFailures))
     }
 
     /// `watch_server` of prelude.lua: a time ahead, after the clock was set back, is not left standing.
@@ -131,6 +140,7 @@ extension ModelState {
         }
         writes += 1
         announce(id, record.snapshot.generation, .refreshed)
+        if request.clearsFailures, noteAnswer(request.provider) { outbox.append(.providerResumed) }
         return .committed(enabled: isEnabled)
     }
 
@@ -141,22 +151,21 @@ extension ModelState {
         writes += 1
     }
 
-    /// `pause_provider` of prelude.lua: of two pauses the longer one stands, unless a clock that was set back made it.
-    private mutating func pause(_ provider: ProviderName, for pause: Duration, cause: RefreshFault, now: WallTime) {
-        if let standing = pauses[provider], standing.until > now + pause, standing.until <= now + .seconds(3600) {
-            return
-        }
-        pauses[provider] = Pause(until: now + pause, cause: cause)
-        writes += 1
-    }
-
     public mutating func settle(_ request: SettleRequest, now: WallTime) -> SettleReply {
         let id = request.account
         freeLock(id, attempt: request.attempt, now: now)
         if let pause = request.pauseProvider {
             self.pause(request.provider, for: pause, cause: request.fault, now: now)
         }
+        note(request, now: now)
         guard var record = records[id], !record.isRemoved else { return .missing }
+        if let token = request.refusedToken {
+            let key = TokenKey(provider: request.provider, token: token)
+            record.refusals = Array(
+                ([Refusal(token: key, at: now)] + record.refusals.filter { $0.token != key }).prefix(4))
+            records[id] = record
+            writes += 1
+        }
         let forgetsToLookAgain = planted == .forgetReread && request.disposition == .refused
         if record.snapshot.generation != request.generation, !forgetsToLookAgain { return .moved(record.snapshot) }
         // Repeated after a lost reply, or overtaken by a recovery: nothing is left to settle.
@@ -168,7 +177,7 @@ extension ModelState {
         var dueAt: WallTime? = now + request.retryAfter
         var remaining: RefreshIntent?
         switch request.disposition {
-        case .released:
+        case .released, .limited:
             if var intent, intent.resends > 0 {
                 // The re-send was not spent either, but the first spend is as unresolved as before.
                 intent.resends -= 1
@@ -176,7 +185,7 @@ extension ModelState {
                 intent.attempt = AttemptID(rawValue: "\(request.attempt):released")
                 remaining = intent
             }
-            if isBlamed { record.snapshot.status = .degraded }
+            if isBlamed, request.disposition == .released { record.snapshot.status = .degraded }
         case .refused:
             if orphans[id]?.isEmpty ?? true || forgetsToLookAgain {
                 record.snapshot.status = .reauthRequired
@@ -196,6 +205,19 @@ extension ModelState {
             remaining = intent
             record.snapshot.status = .degraded
         }
+        if request.disposition == .limited {
+            // Nobody has failed: the fleet itself keeps to the provider's limit.
+            record.snapshot.intent = remaining
+            record.snapshot.nextAttemptAt = dueAt
+            record.snapshot.dueAt = dueAt
+            record.snapshot.updatedAt = now
+            records[id] = record
+            if record.snapshot.provider == request.provider, record.snapshot.enabled {
+                due[request.provider, default: DueIndex()][id] = dueAt
+            }
+            writes += 1
+            return .settled(record.snapshot)
+        }
         if isBlamed { record.snapshot.failures += 1 }
         record.snapshot.intent = remaining
         record.snapshot.nextAttemptAt = dueAt
@@ -214,9 +236,11 @@ extension ModelState {
 }
 
 extension RefreshClaim {
-    fileprivate init(_ record: ModelState.Record, _ intent: RefreshIntent, _ attempt: AttemptID) {
+    fileprivate init(
+        _ record: ModelState.Record, _ intent: RefreshIntent, _ attempt: AttemptID, followsFailures: Bool
+    ) {
         self.init(
             account: record.snapshot, attempt: attempt, generation: record.snapshot.generation,
-            refreshToken: record.refreshToken, isRecovery: intent.resends > 0)
+            refreshToken: record.refreshToken, isRecovery: intent.resends > 0, followsFailures: followsFailures)
     }
 }

@@ -14,6 +14,8 @@ extension ModelState {
             guard var own = due[provider] else { continue }
             due[provider] = nil
             var count = 0
+            // After a pause of the circuit breaker one goes first.
+            let limit = breakers[provider].map { $0.trips > 0 } ?? false ? min(limit, 1) : limit
             while count < limit, let (account, at) = own.first(), at <= now {
                 own[account] = now + hold
                 taken.append(DueAccount(account: account, provider: provider))

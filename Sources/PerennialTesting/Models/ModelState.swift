@@ -21,6 +21,21 @@ public struct ModelState: Sendable {
         /// Only the generation counts then: it must never repeat.
         public var isRemoved = false
         public var hasForeignIntent = false
+        /// Refresh tokens that a provider has refused, newest first; they outlive new credentials and removal, too.
+        public var refusals: [Refusal] = []
+        /// What the account was put with.
+        public var putToken: TokenKey?
+    }
+
+    /// What stands for a refresh token: in Redis its fingerprint.
+    public struct TokenKey: Sendable, Hashable {
+        public var provider: ProviderName
+        public var token: Secret
+    }
+
+    public struct Refusal: Sendable, Hashable {
+        public var token: TokenKey
+        public var at: WallTime
     }
 
     public struct Pause: Sendable, Hashable {
@@ -40,6 +55,10 @@ public struct ModelState: Sendable {
     /// The schedule, an index apart from the accounts: taking what is due moves entries here only.
     public var due: [ProviderName: DueIndex] = [:]
     public var pauses: [ProviderName: Pause] = [:]
+    public var breakers: [ProviderName: Breaker] = [:]
+    public var buckets: [ProviderName: RateBucket] = [:]
+    /// Refresh tokens by the account that was put with them last.
+    public var tokenOwners: [TokenKey: AccountID] = [:]
     public var lease: Lease?
     public var leaseEpoch: Int64 = 0
     /// Since when this server has been in charge; nil for the one that was there from the beginning.

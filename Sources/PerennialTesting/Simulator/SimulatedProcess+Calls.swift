@@ -174,6 +174,7 @@ extension SimulatedProcess {
         case .leaderReleased:
             lease.leaderReleased(now: monotonic())
             leaseTick()
+        case .providerResumed: scheduleChanged()
         case .connected, .disconnected: break
         }
     }

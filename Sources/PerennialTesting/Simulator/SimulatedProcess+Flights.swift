@@ -266,7 +266,7 @@ extension SimulatedProcess {
         after(delay) { [self] in
             guard !isRefusedConnection else {
                 releaseSlot(flight)
-                return feed(flight, .unsent("connection refused"))
+                return feed(flight, .unreachable("connection refused"))
             }
             guard deadlineClock() < sendBy else {
                 releaseSlot(flight)
@@ -505,6 +505,10 @@ extension BeginReply {
         case .granted(let claim): claim.isRecovery ? "granted \(claim.generation) again" : "granted \(claim.generation)"
         case .fresh(let snapshot): "fresh \(snapshot.generation)"
         case .blocked: "blocked"
+        case .limited(_, let until, let isPromised):
+            "limited until \(until.milliseconds)\(isPromised ? " (promised)" : "")"
+        case .overLimit(_, let until, _): "over the limit until \(until.milliseconds)"
+        case .paused(_, let until, let cause): "paused until \(until.milliseconds) (\(cause.kind.rawValue))"
         case .cooling(_, let until, let cause): "cooling until \(until.milliseconds) (\(cause.kind.rawValue))"
         case .held(_, let remaining): "held for \(remaining)"
         case .pending(_, let intent, let age): "pending \(intent.attempt) \(intent.state.rawValue) for \(age)"

@@ -126,7 +126,7 @@ extension SimulatedProcess {
     }
 
     private func startDue(_ epoch: Int64) {
-        for due in backlog.startable(world.policies, limit: Self.most) {
+        for due in backlog.startable(world.policies, limit: Self.most, now: monotonic()) {
             refresh(due.account, demand: .whenDue) { [self] result, _ in
                 guard reign == epoch else { return }
                 let look = Backlog.nextLook(after: result, hold: Self.hold, now: monotonic(), wall: wall())
@@ -138,7 +138,7 @@ extension SimulatedProcess {
         if scanAgain { return wakeScan() }
         let blind = monotonic() + (cache.isSubscribed ? Self.interval : .seconds(1))
         if !cache.isSubscribed { backlog.lookBy(blind) }
-        let look = min(backlog.nextLook(world.policies, limit: Self.most) ?? blind, blind)
+        let look = min(backlog.nextLook(world.policies, limit: Self.most) ?? blind, blind, backlog.nextStart() ?? blind)
         scanSerial += 1
         let serial = scanSerial
         after(max(look - monotonic(), .milliseconds(1))) { [self] in if scanSerial == serial { scan() } }

@@ -55,14 +55,22 @@ public struct SimulationPlan: Sendable {
         odds = Int(generator.pick([8, 20, 60, 150]))
         faultPause = .seconds(generator.pick([15, 40, 120, 300]))
         callerPause = .seconds(generator.pick([10, 30, 60, 180]))
+        if generator.oneIn(2) { circuitBreaker = CircuitBreaker(failures: Int(generator.pick([1, 3, 5]))) }
+        if generator.oneIn(4) { rateLimit = RateLimit(requests: Int(generator.pick([6, 30])), per: .seconds(60)) }
     }
 
     /// Faults that lose acknowledged writes.
     static let lossy: Set<FaultKind> = [.failover, .isolatedPrimary]
 
     var policy: RefreshPolicy {
-        RefreshPolicy(provider: Self.provider, rotation: rotation, maxConcurrentExchanges: maxConcurrentExchanges)
+        RefreshPolicy(
+            provider: Self.provider, rotation: rotation, maxConcurrentExchanges: maxConcurrentExchanges,
+            rateLimit: rateLimit, circuitBreaker: circuitBreaker)
     }
+
+    /// The provider's, as the fleet knows them.
+    public var rateLimit: RateLimit?
+    public var circuitBreaker: CircuitBreaker?
 
     public var maxConcurrentExchanges = 16
     /// Every account is due at the beginning, and its access token ends after this long; nil for accounts that have

@@ -45,6 +45,14 @@ extension ProviderDefinition: CustomStringConvertible {
             add(key, DurationText.format(duration))
         }
         add("max_concurrent", String(maxConcurrent))
+        add(
+            "rate_limit",
+            rateLimit.map { "{ requests: \($0.requests), per: \(DurationText.format($0.per)), burst: \($0.burst) }" })
+        add(
+            "circuit_breaker",
+            circuitBreaker.map { "{ failures: \($0.failures), cap: \(DurationText.format($0.cap)) }" } ?? "off")
+        add("grant_max_age", grantMaxAge.map { DurationText.format($0) })
+        add("grant_warning", DurationText.format(grantWarning))
         if response != .standard {
             add("response.access_token", response.accessToken.map(\.description).joined(separator: ", "))
         }

@@ -124,6 +124,10 @@ private struct ProviderReading {
         definition.sendBy = pick(\.sendBy) ?? definition.sendBy
         definition.lockTTL = pick(\.lockTTL) ?? definition.lockTTL
         definition.maxConcurrent = pick(\.maxConcurrent) ?? definition.maxConcurrent
+        definition.rateLimit = pick(\.rateLimit)
+        if let setting = pick(\.circuitBreaker) { definition.circuitBreaker = setting.breaker }
+        definition.grantMaxAge = pick(\.grantMaxAge)
+        definition.grantWarning = pick(\.grantWarning) ?? definition.grantWarning
         definition.defaultLifetime = pick(\.defaultLifetime) ?? definition.defaultLifetime
         definition.backoffBase = pick(\.backoffBase) ?? definition.backoffBase
         definition.backoffCap = pick(\.backoffCap) ?? max(definition.backoffCap, definition.backoffBase)

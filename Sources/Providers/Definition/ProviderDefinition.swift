@@ -140,6 +140,14 @@ public struct ProviderDefinition: Sendable, Hashable {
     public var lockTTL: Duration = .seconds(30)
     /// Exchanges under way at once, per instance.
     public var maxConcurrent = 16
+    /// Refreshes over the whole fleet.
+    public var rateLimit: RateLimit?
+    /// Nil: off.
+    public var circuitBreaker: CircuitBreaker? = CircuitBreaker()
+    /// How long a log-in lasts where the provider does not say.
+    public var grantMaxAge: Duration?
+    /// How long before the end of a grant that is announced.
+    public var grantWarning: Duration = .seconds(7 * 86_400)
     public var backoffBase: Duration = .seconds(1)
     public var backoffCap: Duration = .seconds(300)
     /// PEM file with the authorities to trust instead of the system's.
@@ -173,7 +181,8 @@ public struct ProviderDefinition: Sendable, Hashable {
             provider: name, rotation: rotation, skew: skew, window: window, sendBy: sendBy,
             exchangeDeadline: exchangeDeadline, connectTimeout: connectTimeout, lockTTL: lockTTL,
             maxConcurrentExchanges: maxConcurrent, backoffBase: backoffBase, backoffCap: backoffCap,
-            accountFields: accountFields)
+            accountFields: accountFields, rateLimit: rateLimit, circuitBreaker: circuitBreaker, grantMaxAge: grantMaxAge,
+            grantWarning: grantWarning)
     }
 
     /// Why these times cannot hold together, or nil. `key` is the one to look at first.

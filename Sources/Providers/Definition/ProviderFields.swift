@@ -33,6 +33,10 @@ struct ProviderFields {
     var sendBy: Duration?
     var lockTTL: Duration?
     var maxConcurrent: Int?
+    var rateLimit: RateLimit?
+    var circuitBreaker: CircuitBreakerSetting?
+    var grantMaxAge: Duration?
+    var grantWarning: Duration?
     var defaultLifetime: Duration?
     var backoffBase: Duration?
     var backoffCap: Duration?
@@ -61,6 +65,8 @@ struct ProviderFields {
     /// - `rotation` (single_use, reusable, `{ grace: 30s }`), `skew`, `window`, `default_lifetime`
     /// - `exchange_deadline`, `connect_timeout`, `send_by`, `lock_ttl`, `max_concurrent`, `backoff: { base, cap }`
     /// - `proxy` (``ProviderProxy``), `login` (``LoginDefinition``)
+    /// - `rate_limit: { requests, per, burst }`, `circuit_breaker` (off, `{ failures, cap }`), `grant_max_age`,
+    ///   `grant_warning`
     init(reading section: ConfigurationSection) {
         var reader = TemplateReader()
         tokenURL = section.string("token_url", secret: true)
@@ -140,6 +146,10 @@ struct ProviderFields {
         sendBy = section.duration("send_by", in: .milliseconds(50) ... .seconds(60))
         lockTTL = section.duration("lock_ttl", in: .seconds(1) ... .seconds(900))
         maxConcurrent = section.int("max_concurrent", in: 1...10_000)
+        rateLimit = RateLimit.read("rate_limit", in: section)
+        circuitBreaker = CircuitBreakerSetting.read("circuit_breaker", in: section)
+        grantMaxAge = section.duration("grant_max_age", in: .seconds(60) ... .seconds(10 * 366 * 86_400))
+        grantWarning = section.duration("grant_warning", in: .seconds(1) ... .seconds(366 * 86_400))
         defaultLifetime = section.duration("default_lifetime", in: .seconds(1) ... .seconds(366 * 86_400))
         let backoff = section.section("backoff") { backoff in
             (

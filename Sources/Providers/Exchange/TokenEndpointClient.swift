@@ -50,7 +50,10 @@ public struct TokenEndpointClient: TokenEndpoint {
                 body: response.body, requestedAt: requestedAt, isReplay: claim.isRecovery)
             return .answered(redacted(raw, claim: claim))
         } catch {
-            return error.unsent ? .unsent(route.words(for: error)) : .unanswered(route.words(for: error))
+            let words = route.words(for: error)
+            guard error.unsent else { return .unanswered(words) }
+            // A proxy that does not work is the account's or the configuration's affair, and no word on the provider.
+            return route.proxy == nil && error.isUnreachable ? .unreachable(words) : .unsent(words)
         }
     }
 
@@ -68,5 +71,15 @@ public struct TokenEndpointClient: TokenEndpoint {
             response.body = Scrubber.redact(secret, in: response.body)
         }
         return response
+    }
+}
+
+extension CurlError {
+    /// Whether it is the server's side, or the way there, that kept the request from being sent.
+    fileprivate var isUnreachable: Bool {
+        switch code {
+        case .resolve, .connect, .tls, .timeout, .send, .receive: true
+        default: false
+        }
     }
 }

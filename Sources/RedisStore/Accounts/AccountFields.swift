@@ -10,6 +10,7 @@ enum AccountField: Int, CaseIterable {
     case pool, tier, labels, proxy
     /// What events have told of its failing; only the scripts read it.
     case told
+    case authorizedAt, grantExpiresAt, grantSince, grantWarned
 
     var redisName: String {
         switch self {
@@ -23,6 +24,10 @@ enum AccountField: Int, CaseIterable {
         case .faultKind: "fault_kind"
         case .faultMessage: "fault_message"
         case .recentAttempts: "recent_attempts"
+        case .authorizedAt: "authorized_at"
+        case .grantExpiresAt: "grant_expires_at"
+        case .grantSince: "grant_since"
+        case .grantWarned: "grant_warned"
         default: String(describing: self)
         }
     }
@@ -82,7 +87,13 @@ struct AccountFields {
             tier: text(.tier).flatMap { try? TierName($0) }, labels: AccountLabels(storedAs: text(.labels)),
             proxy: try values[AccountField.proxy.rawValue].bytes.flatMap { sealed throws(StoreError) in
                 sealed.isEmpty ? nil : try SealedProxy.open(sealed, of: id, ring: ring)
-            })
+            }, authorizedAt: time(.authorizedAt), grant: grant,
+            grantStage: number(.grantWarned).flatMap { GrantTerm.Stage(rawValue: Int($0)) } ?? .lasting)
+    }
+
+    private var grant: GrantTerm? {
+        guard let endsAt = time(.grantExpiresAt), let since = time(.grantSince) else { return nil }
+        return GrantTerm(since: since, endsAt: endsAt)
     }
 
     /// The account's provider, which needs no key to be read.

@@ -24,7 +24,12 @@ public struct RedisAccountDirectory: AccountDirectory {
         let id = account.id
         let partition = keys.partitionNumber(id)
         let traits = try account.traits.arguments(for: id, ring: link.ring)
-        var expected = try await generation(of: id)
+        let marks = link.ring.fingerprints(of: account.credentials.refreshToken, at: account.provider)
+        let index = TokenFingerprints(link: link)
+        if !account.mayShareToken, !account.isForced, let owner = try await index.owner(of: marks, besides: id) {
+            return .tokenInUse(by: owner)
+        }
+        var (expected, old) = try await lookedUp(id)
         for _ in 0..<Self.tries {
             let (access, refresh) = try seal(account, generation: expected.next)
             let fixed: [any RedisArgument] = [
@@ -34,6 +39,8 @@ public struct RedisAccountDirectory: AccountDirectory {
                 account.credentials.tokenType,
                 account.credentials.expiresAt.map { String($0.milliseconds) } ?? "", account.dueAt.milliseconds,
                 keys.changes, account.resumes ? 1 : 0, account.attempt?.rawValue ?? "",
+                marks.joined(separator: " "), account.isForced ? 1 : 0,
+                account.credentials.grantExpiresAt.map { String($0.milliseconds) } ?? "",
             ]
             let reply = try await link.evaluate(
                 ScriptLibrary.put,
@@ -44,9 +51,15 @@ public struct RedisAccountDirectory: AccountDirectory {
             guard reply.count >= 3, let word = reply[0].string, link.align(reply, at: 1) != nil else {
                 throw .malformed("PUT")
             }
+            if word == "CREATED" || word == "REPLACED", reply[2].int == expected.next.rawValue, let mark = marks.first {
+                // The account is stored; an index that cannot be written only warns of less.
+                try? await index.note(mark, of: id, old: old)
+            }
             let generation = reply[2].int.map { Generation($0) }
             switch (word, generation) {
-            case ("RETRY", .some(let current)): expected = current
+            case ("RETRY", .some): (expected, old) = try await lookedUp(id)
+            case ("REFUSED", _):
+                return .refusedBefore(WallTime(milliseconds: reply[2].int ?? 0))
             case ("CREATED", .some(let new)): return .created(new)
             case ("REPLACED", .some(let new)): return .replaced(new)
             case ("KEPT", .some(let current)): return .kept(current)
@@ -61,10 +74,12 @@ public struct RedisAccountDirectory: AccountDirectory {
         throw StoreError(.unavailable, "account \(id) is being changed too often: try again")
     }
 
-    private func generation(of id: AccountID) async throws(StoreError) -> Generation {
+    /// The generation of an account, and the fingerprint of the refresh token that it was put with.
+    private func lookedUp(_ id: AccountID) async throws(StoreError) -> (Generation, fingerprint: String?) {
         let key = keys.account(id)
-        let reply = try await link.send(RedisCommand("HGET", key, "generation"), key: key)
-        return Generation(reply.int ?? 0)
+        let reply = try await link.send(RedisCommand("HMGET", key, "generation", TokenFingerprints.field), key: key)
+        guard let values = reply.array, values.count == 2 else { throw .malformed("account \(id)") }
+        return (Generation(values[0].int ?? 0), values[1].string)
     }
 
     private func seal(
@@ -100,6 +115,15 @@ public struct RedisAccountDirectory: AccountDirectory {
     }
 
     public func remove(_ account: AccountID, ifGeneration: Generation?) async throws(StoreError) -> EditReply {
+        let fingerprint = try await lookedUp(account).fingerprint
+        let reply = try await removed(account, ifGeneration: ifGeneration)
+        if reply == .done, let fingerprint, !fingerprint.isEmpty {
+            try? await TokenFingerprints(link: link).forget(fingerprint)
+        }
+        return reply
+    }
+
+    private func removed(_ account: AccountID, ifGeneration: Generation?) async throws(StoreError) -> EditReply {
         try await change(account) { (provider, partition) throws(StoreError) in
             try await link.evaluate(
                 ScriptLibrary.remove,

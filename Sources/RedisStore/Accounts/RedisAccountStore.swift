@@ -26,6 +26,8 @@ public struct RedisAccountStore: AccountStore {
             case .newerThan(let generation): ("newer", generation.rawValue)
             case .whenDue: ("due", -1)
             }
+        // In one partition BEGIN counts; in many there is one place that counts for all.
+        let limit = keys.partitions == 1 ? request.rateLimit : nil
         let (reply, confirmation) = try await link.evaluateDurably(
             link.isFrugal ? ScriptLibrary.frugalBegin : ScriptLibrary.begin,
             keys: [keys.account(id), keys.lock(id), keys.due(partition, request.provider), keys.pauses(partition)],
@@ -34,6 +36,8 @@ public struct RedisAccountStore: AccountStore {
                 request.origin.rawValue, request.lockTTL.wholeMilliseconds, request.recovering?.rawValue ?? "",
                 request.ignoresBackoff ? 1 : 0, request.floor.map { String($0.rawValue) } ?? "",
                 link.watchesFailover ? request.failoverHold.wholeMilliseconds : 0, link.isFrugal ? 1 : 0,
+                limit.map { String($0.intervalMicroseconds) } ?? "",
+                limit.map { String($0.toleranceMicroseconds) } ?? "",
             ], writes: { $0.first?.string == "GRANTED" })
         guard reply.count >= 5, let word = reply[0].string, let now = link.align(reply, at: 1) else {
             throw .malformed("BEGIN")
@@ -48,9 +52,11 @@ public struct RedisAccountStore: AccountStore {
             }
             let claim = RefreshClaim(
                 account: snapshot, attempt: request.attempt, generation: snapshot.generation,
-                refreshToken: try openRefreshToken(sealed, of: snapshot), isRecovery: resends > 0)
+                refreshToken: try openRefreshToken(sealed, of: snapshot), isRecovery: resends > 0,
+                followsFailures: reply[3].string?.isEmpty == false)
+            if reply[3].string == "first" { await link.spreadFirst(claim, lockTTL: request.lockTTL, from: partition) }
             if case .missing(let reason) = confirmation { return .undurable(claim, reason: reason) }
-            return .granted(claim)
+            return try await granted(claim, request)
         case "FRESH": return .fresh(snapshot)
         case "BLOCKED": return .blocked(snapshot)
         case "COOLING":
@@ -60,9 +66,13 @@ public struct RedisAccountStore: AccountStore {
             let cause = (reply[3].string ?? "").split(separator: " ", maxSplits: 1)
             let kind = cause.first.flatMap { RefreshFault.Kind(rawValue: String($0)) } ?? .throttled
             let message = cause.count > 1 ? String(cause[1]) : "the provider is paused"
-            return .cooling(
+            return .paused(
                 snapshot, until: WallTime(milliseconds: reply[2].int ?? now.milliseconds),
                 cause: RefreshFault(kind: kind, message: message))
+        case "LIMITED":
+            return .limited(
+                snapshot, until: WallTime(milliseconds: reply[2].int ?? now.milliseconds),
+                isPromised: reply[3].string == "1")
         case "HELD":
             return .held(snapshot, remaining: .milliseconds(max(0, reply[2].int ?? 0)))
         case "PENDING":
@@ -78,6 +88,29 @@ public struct RedisAccountStore: AccountStore {
                     + "\(Int((until - now).inSeconds.rounded(.up))) s, until what it may have lost is back")
         default: throw .malformed("BEGIN")
         }
+    }
+
+    /// Where a provider's accounts lie in many partitions its rate limit is counted in one of them, after the claim.
+    private func granted(_ claim: RefreshClaim, _ request: BeginRequest) async throws(StoreError) -> BeginReply {
+        guard keys.partitions > 1, let limit = request.rateLimit else { return .granted(claim) }
+        let account = claim.account
+        var isUrgent = claim.isRecovery || request.ignoresBackoff
+        if case .newerThan = request.demand, !account.isValid(at: link.clock.wall()) { isUrgent = true }
+        let reply: ScriptReply
+        do {
+            reply = try await link.evaluate(
+                ScriptLibrary.takeSlot, keys: [keys.pauses(keys.home(of: account.provider))],
+                arguments: [
+                    account.provider.rawValue, limit.intervalMicroseconds, limit.toleranceMicroseconds,
+                    isUrgent ? 1 : 0,
+                ])
+        } catch {
+            // The claim stands, and is given back like one that came too late.
+            return .undurable(claim, reason: "the rate limit could not be counted: \(error.message)")
+        }
+        guard reply.count >= 3, let slot = reply[1].string else { throw .malformed("TAKE SLOT") }
+        guard let until = Int64(slot) else { return .granted(claim) }
+        return .overLimit(claim, until: WallTime(milliseconds: until), isPromised: reply[2].string == "1")
     }
 
     private func openRefreshToken(_ sealed: [UInt8], of snapshot: AccountSnapshot) throws(StoreError) -> Secret {
@@ -111,16 +144,22 @@ public struct RedisAccountStore: AccountStore {
             link.isFrugal ? ScriptLibrary.frugalCommit : ScriptLibrary.commit,
             keys: [
                 keys.account(id), keys.lock(id), keys.due(partition, request.provider), keys.events(partition),
+                keys.pauses(partition),
             ],
             arguments: [
                 id.rawValue, request.provider.rawValue, request.attempt.rawValue, request.generation.rawValue, access,
                 refresh, request.tokenType, request.expiresAt.milliseconds, request.obtainedAt.milliseconds,
                 request.dueAt.milliseconds, origin.rawValue, request.isRecovery ? 1 : 0, keys.changes,
                 request.occasion.rawValue, link.clock.wall().milliseconds, link.isFrugal ? 1 : 0,
+                request.grant.map { String($0.endsAt.milliseconds) } ?? "",
+                request.grant.map { String($0.since.milliseconds) } ?? "",
+                request.grantStage.map { String($0.rawValue) } ?? "",
+                request.grantEndsAt.map { String($0.milliseconds) } ?? "", request.clearsFailures ? 1 : 0,
             ], writes: { ["COMMITTED", "ALREADY"].contains($0.first?.string) })
         guard reply.count >= 3, let word = reply[0].string else {
             throw .malformed("COMMIT")
         }
+        if request.clearsFailures, word == "COMMITTED" { await link.spreadAnswer(request.provider, from: partition) }
         switch word {
         case "COMMITTED":
             await health.works(request.provider, wasMet: reply.count > 3 && reply[3].string == "misconfigured")
@@ -168,11 +207,13 @@ public struct RedisAccountStore: AccountStore {
                 request.disposition.rawValue, request.fault.kind.rawValue, request.fault.message,
                 request.retryAfter.wholeMilliseconds, request.pauseProvider.map { String($0.wholeMilliseconds) } ?? "",
                 keys.changes, origin.rawValue, link.isFrugal ? 1 : 0,
-            ])
+                request.refusedToken.flatMap { link.ring.fingerprints(of: $0, at: request.provider).first } ?? "",
+                request.health.rawValue,
+            ] + RedisLink.arguments(of: request) + [request.followsFailures ? 1 : 0])
         guard reply.count >= 3, let word = reply[0].string, link.align(reply, at: 1) != nil else {
             throw .malformed("SETTLE")
         }
-        await link.spreadPause(of: request, from: partition)
+        await link.spread(request, from: partition)
         if request.fault.kind == .misconfigured {
             await health.misconfigured(request.provider, request.fault.message)
         }

@@ -37,6 +37,7 @@ public struct RedisChangeFeed: ChangeFeed {
         if words.count == 2, words[0] == "events", let partition = Int(words[1]) {
             return .eventsAppended(partition: partition)
         }
+        if words == ["provider", "resumed"] { return .providerResumed }
         guard words.count == 3, let generation = Int64(words[0]),
             let outcome = AccountChange.Outcome(rawValue: String(words[1])), let id = try? AccountID(String(words[2]))
         else { return nil }

@@ -1,9 +1,11 @@
 -- COMMIT: writes generation g+1. Not lock ownership and not whose intent stands decides, but the generation: a late
 -- holder still saves its token. Repeated after a lost reply it answers ALREADY.
--- KEYS  account, lock, due, events
+-- KEYS  account, lock, due, events, pauses
 -- ARGV  id, provider, attempt, generation, access, refresh, token type, expires at, obtained at, due at, origin,
 --       recovery (0|1), channel, occasion (first|again|last), now on the committer's clock in ms (which
---       follows that of Redis), frugal (0|1): no lock to free, no event
+--       follows that of Redis), frugal (0|1): no lock to free, no event of a refresh,
+--       grant expires at or '' to leave it, grant since, stage of the grant (0|1|2) or '' to leave it, when the grant
+--       ends for the announcement or '', failures of the provider stand (0|1)
 -- Reply {word, now, detail}: enabled (0|1), and fourth, what the account has met of its provider's configuration (or '');
 -- for BEHIND the generation; for an orphan the generation that stands in its
 -- way, or '' for a removed account
@@ -27,12 +29,19 @@ if not exists(account) or stored ~= generation then
     return {'ORPHAN', int(now), exists(account) and int(stored) or ''}
 end
 
+local grant_end, grant_since, stage = ARGV[17], ARGV[18], ARGV[19]
+if grant_end == '' then
+    grant_end, grant_since = account[AT.grant_expires_at] or '', account[AT.grant_since] or ''
+end
+local announced = tonumber(account[AT.grant_warned]) or 0
+if stage == '' then stage = int(announced) end
 local new_generation = int(generation + 1)
 redis.call(
     'HSET', KEYS[1], 'generation', new_generation, 'access', ARGV[5], 'refresh', ARGV[6], 'token_type', ARGV[7],
     'expires_at', ARGV[8], 'obtained_at', ARGV[9], 'updated_at', int(now), 'due_at', ARGV[10], 'status', 'active',
     'failures', '0', 'next_attempt_at', '', 'fault_kind', '', 'fault_message', '', 'intent', '',
-    'recent_attempts', with_recent(account, attempt), 'told', '')
+    'recent_attempts', with_recent(account, attempt), 'told', '', 'grant_expires_at', grant_end, 'grant_since',
+    grant_since, 'grant_warned', stage)
 if account[AT.enabled] == '1' and account[AT.provider] == provider then
     redis.call('ZADD', KEYS[3], ARGV[10], id)
 end
@@ -47,5 +56,11 @@ if told.account ~= '-' then
         KEYS[4], now, 'type', 'token.refresh_recovered', 'account', id, 'provider', provider, 'generation',
         new_generation, 'cause', told.account, 'failures', account[AT.failures] or '0', 'instance', ARGV[11])
 end
+if tonumber(stage) > announced then
+    append_event(
+        KEYS[4], now, 'type', 'account.grant_expiring', 'account', id, 'provider', provider, 'generation',
+        new_generation, 'expires_at', ARGV[20], 'instance', ARGV[11])
+end
 announce(channel, new_generation, 'refreshed', id)
+if ARGV[21] == '1' and note_answer(KEYS[5], provider) then announce_resumed(channel) end
 return {'COMMITTED', int(now), account[AT.enabled], told.provider ~= '-' and told.provider or ''}

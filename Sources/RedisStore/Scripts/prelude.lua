@@ -3,7 +3,8 @@
 local FIELDS = {
     'provider', 'name', 'enabled', 'status', 'generation', 'access', 'token_type', 'expires_at', 'obtained_at',
     'created_at', 'updated_at', 'due_at', 'failures', 'next_attempt_at', 'fault_kind', 'fault_message', 'intent',
-    'removed', 'recent_attempts', 'pool', 'tier', 'labels', 'proxy', 'told',
+    'removed', 'recent_attempts', 'pool', 'tier', 'labels', 'proxy', 'told', 'authorized_at', 'grant_expires_at',
+    'grant_since', 'grant_warned',
 }
 local AT = {}
 for index, field in ipairs(FIELDS) do AT[field] = index end
@@ -148,6 +149,124 @@ local function pause_provider(key, provider, now, pause_ms, cause)
     redis.call('HSET', key, provider, int(now + pause_ms) .. ' ' .. cause)
 end
 
+-- The time until which a pause lasts and its cause; nil for none, and for one that has ended.
+local function parse_pause(text, now)
+    local until_ms, cause = string.match(text or '', '^(%d+) (.*)$')
+    until_ms = tonumber(until_ms)
+    if until_ms and until_ms > now and not is_ahead(until_ms - LONGEST_PAUSE, now) then return until_ms, cause end
+    return nil, cause
+end
+
+-- Beside the pause of a provider stand the states of its rate limit and of its circuit breaker. A provider's name has no
+-- blank.
+local function rate_field(provider) return 'rate ' .. provider end
+local function breaker_field(provider) return 'breaker ' .. provider end
+
+-- The longest that a slot is promised ahead, in microseconds; RateBucket.swift says what the numbers mean.
+local LONGEST_PROMISE = 60000000
+
+-- Takes a slot of a rate limit and returns nil; or returns when one is free, in ms, and '1' where the caller may count on
+-- it. `text` is the state "arrival promised" in microseconds; interval and burst are, too.
+local function take_slot(key, field, text, now, interval, burst, urgent)
+    local at, slack = now * 1000, CLOCK_TOLERANCE * 1000
+    local arrival, promised = string.match(text or '', '^(%d+) (%d+)$')
+    arrival, promised = tonumber(arrival or '0'), tonumber(promised or '0')
+    if arrival > at + burst + interval + slack then arrival = at end
+    if promised > at + LONGEST_PROMISE + interval + slack then promised = at end
+    arrival = math.max(arrival, at)
+    local base = urgent and arrival or math.max(arrival, promised)
+    if base - at <= burst then
+        redis.call('HSET', key, field, int(arrival + interval) .. ' ' .. int(promised))
+        return nil
+    end
+    local slot = base - burst
+    if not urgent then return int(math.ceil(slot / 1000)), '0' end
+    slot = math.max(slot, promised)
+    if slot - at > LONGEST_PROMISE then return int(math.ceil(slot / 1000)), '0' end
+    redis.call('HSET', key, field, int(arrival) .. ' ' .. int(slot + interval))
+    return int(math.ceil(slot / 1000)), '1'
+end
+
+-- The circuit breaker "failures trips probe": failures in a row, how often it has opened since the last answer, and the
+-- attempt that goes first after a pause ('-' for none).
+local function parse_breaker(text)
+    local failures, trips, probe = string.match(text or '', '^(%d+) (%d+) (%S+)$')
+    return {failures = tonumber(failures or '0'), trips = tonumber(trips or '0'), probe = probe or '-'}
+end
+
+local function format_breaker(breaker)
+    return string.format('%.0f %.0f %s', breaker.failures, breaker.trips, breaker.probe)
+end
+
+-- One more failure of the provider. What was under way when the circuit opened adds nothing to the pause; the attempt
+-- that went first after one decides about the next, which replaces the time that was kept for it.
+local function note_failure(key, provider, now, attempt, cause, threshold, base, cap, jitter, least)
+    local pause, state = unpack(redis.call('HMGET', key, provider, breaker_field(provider)))
+    local breaker = parse_breaker(state)
+    local standing = parse_pause(pause, now)
+    local is_probe = breaker.probe == attempt
+    breaker.failures = breaker.failures + 1
+    if breaker.failures >= threshold and (is_probe or breaker.trips == 0 or not standing) then
+        local floor = math.floor(base / 2)
+        local ceiling = math.min(cap, base * 2 ^ math.min(breaker.trips, 20))
+        local ends = now + math.max(floor + math.floor((ceiling - floor) * jitter / 1000), least)
+        if is_probe or not standing or standing < ends then pause = int(ends) .. ' ' .. cause end
+        breaker.trips, breaker.probe = breaker.trips + 1, '-'
+        redis.call('HSET', key, provider, pause, breaker_field(provider), format_breaker(breaker))
+    else
+        redis.call('HSET', key, breaker_field(provider), format_breaker(breaker))
+    end
+end
+
+-- The provider answers again. Returns whether that ends a pause, which must not be one that the provider asked for.
+local function note_answer(key, provider)
+    local pause, state = unpack(redis.call('HMGET', key, provider, breaker_field(provider)))
+    if not state then return false end
+    if parse_breaker(state).trips > 0 and not string.match(pause or '', '^%d+ throttled ') then
+        redis.call('HDEL', key, breaker_field(provider), provider)
+        return true
+    end
+    redis.call('HDEL', key, breaker_field(provider))
+    return false
+end
+
+-- After a pause one attempt goes first, and the others wait until it has found out, or is gone.
+local function go_first(key, provider, now, pause, breaker, attempt, ttl)
+    local _, cause = parse_pause(pause, now)
+    breaker.probe = attempt
+    redis.call(
+        'HSET', key, provider, int(now + ttl) .. ' ' .. (cause or 'ambiguous the provider was failing'),
+        breaker_field(provider), format_breaker(breaker))
+end
+
+-- Fingerprints of refresh tokens that the provider has refused, newest first: "fingerprint@ms fingerprint@ms …".
+local REFUSALS_KEPT = 4
+
+local function refused_at(text, fingerprints)
+    for fingerprint in string.gmatch(fingerprints, '%S+') do
+        for known, at in string.gmatch(text or '', '(%S+)@(%d+)') do
+            if known == fingerprint then return at end
+        end
+    end
+    return nil
+end
+
+-- Without those in `fingerprints`.
+local function without_refused(text, fingerprints)
+    local kept = {}
+    for entry in string.gmatch(text or '', '%S+') do
+        if not refused_at(entry, fingerprints) then kept[#kept + 1] = entry end
+    end
+    return kept
+end
+
+local function with_refused(text, fingerprint, now)
+    local kept = without_refused(text, fingerprint)
+    table.insert(kept, 1, fingerprint .. '@' .. int(now))
+    while #kept > REFUSALS_KEPT do table.remove(kept) end
+    return table.concat(kept, ' ')
+end
+
 local EVENTS_KEPT = 10000
 
 -- The stream with an event that somebody may wait for: all but the refreshes, which are too many.
@@ -180,6 +299,10 @@ local function announce(channel, generation, outcome, id)
     -- Of these two outcomes most come without such an event, and nobody looks for one.
     if news and (outcome == 'refreshed' or outcome == 'failed') then announce_event(channel, news) end
     redis.call('PUBLISH', channel, generation .. ' ' .. outcome .. ' ' .. id)
+end
+
+local function announce_resumed(channel)
+    redis.call('PUBLISH', channel, 'provider resumed')
 end
 
 -- Since when this very server has been in charge, in ms: 0 for the one that was there from the beginning. The key of

@@ -3,7 +3,8 @@
 -- KEYS  account, due, accounts, events
 -- ARGV  id, provider, expected generation, name given (0|1), name, overwrite (always|if_newer|never),
 --       required generation or '', access or '', refresh, token type, expires at or '', due at, channel,
---       resume (0|1), attempt or '', then pairs for trait_fields
+--       resume (0|1), attempt or '', fingerprints of the refresh token, force (0|1): take it though it was refused,
+--       grant expires at or '', then pairs for trait_fields
 -- Reply {word, now, detail}
 local id, provider, expected = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local overwrite, required, expires_at, attempt = ARGV[6], ARGV[7], ARGV[11], ARGV[15]
@@ -27,8 +28,12 @@ if is_there then
     end
 end
 
-local traits = trait_fields(account, 16)
+local traits = trait_fields(account, 19)
 if not traits then return {'LABELS', int(now), int(generation)} end
+local known = redis.call('HGET', KEYS[1], 'refused')
+local refused = refused_at(known, ARGV[16])
+if refused and ARGV[17] ~= '1' then return {'REFUSED', int(now), refused} end
+
 local new_generation = int(generation + 1)
 local name = ARGV[4] == '1' and ARGV[5] or (is_there and account[AT.name]) or ''
 local enabled = is_there and ARGV[14] ~= '1' and account[AT.enabled] or '1'
@@ -39,7 +44,13 @@ redis.call(
     'HSET', KEYS[1], 'provider', provider, 'name', name, 'enabled', enabled, 'status', 'active', 'generation',
     new_generation, 'access', ARGV[8], 'refresh', ARGV[9], 'token_type', ARGV[10], 'expires_at', expires_at,
     'obtained_at', expires_at ~= '' and int(now) or '', 'updated_at', int(now), 'due_at', ARGV[12], 'failures', '0',
-    'next_attempt_at', '', 'fault_kind', '', 'fault_message', '', 'intent', '', 'told', format_told(told))
+    'next_attempt_at', '', 'fault_kind', '', 'fault_message', '', 'intent', '', 'told', format_told(told),
+    'authorized_at', int(now),
+    'grant_expires_at', ARGV[18], 'grant_since', ARGV[18] ~= '' and int(now) or '', 'grant_warned', '0',
+    'fingerprint', string.match(ARGV[16], '%S+') or '')
+if refused then
+    redis.call('HSET', KEYS[1], 'refused', table.concat(without_refused(known, ARGV[16]), ' '))
+end
 if attempt ~= '' then redis.call('HSET', KEYS[1], 'recent_attempts', with_recent(account, attempt)) end
 if #traits > 0 then redis.call('HSET', KEYS[1], unpack(traits)) end
 if not is_there then redis.call('HSET', KEYS[1], 'created_at', int(now)) end

@@ -8,7 +8,10 @@ local function int(number) return string.format('%.0f', number) end
 
 local hold, count = tonumber(ARGV[1]), #KEYS - 1
 local names = {}
-for index = 1, count do names[index] = ARGV[2 * index] end
+for index = 1, count do
+    names[index] = ARGV[2 * index]
+    names[count + index] = 'breaker ' .. ARGV[2 * index]
+end
 local pauses = count > 0 and redis.call('HMGET', KEYS[1], unpack(names)) or {}
 local nearest, taken = -1, {}
 local function expect(at)
@@ -22,6 +25,9 @@ for index = 1, count do
     if paused_until and paused_until > now then
         expect(paused_until)
     else
+        -- After a pause of the circuit breaker one goes first.
+        local trips = tonumber(string.match(pauses[count + index] or '', '^%d+ (%d+) '))
+        if trips and trips > 0 then limit = math.min(limit, 1) end
         local ids = redis.call('ZRANGEBYSCORE', key, '-inf', int(now), 'LIMIT', 0, limit)
         for _, id in ipairs(ids) do
             redis.call('ZADD', key, 'XX', int(now + hold), id)

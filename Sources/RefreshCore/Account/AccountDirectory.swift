@@ -26,15 +26,21 @@ public struct AccountPut: Sendable, Hashable {
     /// Names this change, so that one which is repeated after a lost reply is recognised and not made twice. Without it a
     /// repetition would bring back tokens that a refresh may have used up meanwhile.
     public var attempt: AttemptID?
+    /// Take the refresh token although it was refused before, or is that of another account.
+    public var isForced: Bool
+    /// Whether another account of the provider may have the same refresh token: where it survives use.
+    public var mayShareToken: Bool
 
     public init(
         id: AccountID, provider: ProviderName, name: String?, credentials: Credentials, dueAt: WallTime,
         overwrite: OverwriteRule = .always, ifGeneration: Generation? = nil, traits: TraitChanges = .none,
-        resumes: Bool = false, attempt: AttemptID? = nil
+        resumes: Bool = false, attempt: AttemptID? = nil, isForced: Bool = false, mayShareToken: Bool = false
     ) {
         self.traits = traits
         self.resumes = resumes
         self.attempt = attempt
+        self.isForced = isForced
+        self.mayShareToken = mayShareToken
         self.id = id
         self.provider = provider
         self.name = name
@@ -56,6 +62,10 @@ public enum PutReply: Sendable, Hashable {
     case otherProvider(ProviderName)
     /// Merged with those it has, the labels would be more than ``AccountLabels/maximumCount``; nothing was stored.
     case tooManyLabels
+    /// The provider refused this very refresh token, then.
+    case refusedBefore(WallTime)
+    /// Another account of the provider was given this very refresh token: two that spend one token end both.
+    case tokenInUse(by: AccountID)
 }
 
 /// What can be changed of an account without touching its credentials.

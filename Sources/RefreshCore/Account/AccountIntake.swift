@@ -23,10 +23,11 @@ public struct AccountIntake: Sendable {
 
     /// - Throws: ``Refusal`` for a provider that is not configured, an empty or impossible token, a name that is too
     ///   long, or an access token without an expiry.
+    /// - Parameter isForced: whether a refresh token is taken that was refused before, or is another account's.
     public func admit(
         id: AccountID, provider: ProviderName, name: String?, credentials: Credentials, overwrite: OverwriteRule,
         ifGeneration: Generation? = nil, traits: TraitChanges = .none, resumes: Bool = false, attempt: AttemptID? = nil,
-        now: WallTime
+        isForced: Bool = false, now: WallTime
     ) throws(Refusal) -> AccountPut {
         guard let policy = policies.policy(for: provider) else {
             let known = policies.providers.map(\.rawValue).joined(separator: ", ")
@@ -48,16 +49,21 @@ public struct AccountIntake: Sendable {
         if credentials.accessToken == nil, credentials.expiresAt != nil {
             throw Refusal(code: .invalid, description: "expires_at comes without access_token: give both or neither")
         }
+        if let end = credentials.grantExpiresAt, end <= now {
+            throw Refusal(code: .invalid, description: "grant_expires_at has passed: log in again")
+        }
         // Only spreads due times; the system's own generator is an empty type, which the thread sanitizer trips over.
         var generator = SplitMix64(seed: .random(in: .min ... .max))
         // How long the token has lived is not known; from now on counts.
         let due = credentials.expiresAt.map {
             max(policy.dueTime(expiresAt: $0, obtainedAt: now, using: &generator), now)
         }
+        let told = credentials.grantExpiresAt.map { GrantTerm(since: now, endsAt: $0) }
         return AccountPut(
-            id: id, provider: provider, name: name, credentials: credentials, dueAt: due ?? now,
-            overwrite: overwrite, ifGeneration: ifGeneration, traits: traits, resumes: resumes,
-            attempt: attempt)
+            id: id, provider: provider, name: name, credentials: credentials,
+            dueAt: policy.dueTime(due ?? now, grant: policy.grantTerm(told, authorizedAt: now), now: now),
+            overwrite: overwrite, ifGeneration: ifGeneration, traits: traits, resumes: resumes, attempt: attempt,
+            isForced: isForced, mayShareToken: policy.rotation == .reusable)
     }
 
     /// - Throws: ``Refusal`` for labels that cannot be stored.

@@ -32,6 +32,12 @@ public struct AccountSnapshot: Sendable, Hashable {
     public var labels: AccountLabels
     /// How requests that concern it leave; nil for what its provider's configuration says.
     public var proxy: ProxySetting?
+    /// When the account was last given credentials by a person: added, or logged in anew.
+    public var authorizedAt: WallTime?
+    /// The term of its grant, as the provider has told it.
+    public var grant: GrantTerm?
+    /// What has been announced of the end of its grant.
+    public var grantStage: GrantTerm.Stage
 
     public init(
         id: AccountID, provider: ProviderName, name: String = "", enabled: Bool = true,
@@ -39,7 +45,8 @@ public struct AccountSnapshot: Sendable, Hashable {
         tokenType: String = "Bearer", expiresAt: WallTime? = nil, obtainedAt: WallTime? = nil,
         createdAt: WallTime, updatedAt: WallTime, dueAt: WallTime? = nil, failures: Int = 0,
         nextAttemptAt: WallTime? = nil, lastFault: RefreshFault? = nil, intent: RefreshIntent? = nil,
-        pool: PoolName? = nil, tier: TierName? = nil, labels: AccountLabels = .none, proxy: ProxySetting? = nil
+        pool: PoolName? = nil, tier: TierName? = nil, labels: AccountLabels = .none, proxy: ProxySetting? = nil,
+        authorizedAt: WallTime? = nil, grant: GrantTerm? = nil, grantStage: GrantTerm.Stage = .lasting
     ) {
         self.id = id
         self.provider = provider
@@ -62,6 +69,9 @@ public struct AccountSnapshot: Sendable, Hashable {
         self.tier = tier
         self.labels = labels
         self.proxy = proxy
+        self.authorizedAt = authorizedAt
+        self.grant = grant
+        self.grantStage = grantStage
     }
 
     /// The status as shown to people: a paused account is `disabled` whatever its credentials are.

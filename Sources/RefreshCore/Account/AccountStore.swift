@@ -33,10 +33,14 @@ public struct RefreshClaim: Sendable, Hashable {
     public var refreshToken: Secret
     /// True for the one re-send of a generation whose first spend was left unresolved.
     public var isRecovery: Bool
+    /// Whether failures of the provider stand, which an answer has to clear.
+    public var followsFailures: Bool
 
     public init(
-        account: AccountSnapshot, attempt: AttemptID, generation: Generation, refreshToken: Secret, isRecovery: Bool
+        account: AccountSnapshot, attempt: AttemptID, generation: Generation, refreshToken: Secret, isRecovery: Bool,
+        followsFailures: Bool = false
     ) {
+        self.followsFailures = followsFailures
         self.account = account
         self.attempt = attempt
         self.generation = generation
@@ -61,12 +65,15 @@ public struct BeginRequest: Sendable, Hashable {
     public var floor: Generation?
     /// How long after a failover nothing is granted; see ``RefreshPolicy/failoverHold``.
     public var failoverHold: Duration
+    /// The provider's, over the whole fleet.
+    public var rateLimit: RateLimit?
 
     public init(
         account: AccountID, provider: ProviderName, demand: RefreshDemand, attempt: AttemptID, origin: InstanceID,
         lockTTL: Duration, recovering: AttemptID? = nil, ignoresBackoff: Bool = false, floor: Generation? = nil,
-        failoverHold: Duration = .zero
+        failoverHold: Duration = .zero, rateLimit: RateLimit? = nil
     ) {
+        self.rateLimit = rateLimit
         self.floor = floor
         self.failoverHold = failoverHold
         self.account = account
@@ -88,6 +95,13 @@ public enum BeginReply: Sendable {
     /// Reauthorisation required, or paused.
     case blocked(AccountSnapshot)
     case cooling(AccountSnapshot, until: WallTime, cause: RefreshFault)
+    /// The provider's own rate limit leaves no room before that time. With a promise the caller may come then and go
+    /// before those whose tokens still last.
+    case limited(AccountSnapshot, until: WallTime, isPromised: Bool)
+    /// The same, found out after the claim was written: it must not be used, and is to be given back.
+    case overLimit(RefreshClaim, until: WallTime, isPromised: Bool)
+    /// The provider is left alone until then: it asked for that, or its circuit breaker is open.
+    case paused(AccountSnapshot, until: WallTime, cause: RefreshFault)
     /// Another attempt holds the lock for at most `remaining`.
     case held(AccountSnapshot, remaining: Duration)
     /// An intent without a live lock; `age` counts on the clock of Redis.
@@ -129,12 +143,25 @@ public struct CommitRequest: Sendable, Hashable {
     public var dueAt: WallTime
     public var isRecovery: Bool
     public var occasion: Occasion
+    /// The grant's term, where the provider has told one now.
+    public var grant: GrantTerm?
+    /// How near the grant is to its end; nil leaves what was announced as it is.
+    public var grantStage: GrantTerm.Stage?
+    /// When the grant ends, for the announcement.
+    public var grantEndsAt: WallTime?
+    /// Failures of the provider stand, and this answer ends them.
+    public var clearsFailures: Bool
 
     public init(
         account: AccountID, provider: ProviderName, attempt: AttemptID, generation: Generation, accessToken: Secret,
         refreshToken: Secret, tokenType: String, expiresAt: WallTime, obtainedAt: WallTime, dueAt: WallTime,
-        isRecovery: Bool, occasion: Occasion = .first
+        isRecovery: Bool, occasion: Occasion = .first, grant: GrantTerm? = nil, grantStage: GrantTerm.Stage? = nil,
+        grantEndsAt: WallTime? = nil, clearsFailures: Bool = false
     ) {
+        self.grant = grant
+        self.grantStage = grantStage
+        self.grantEndsAt = grantEndsAt
+        self.clearsFailures = clearsFailures
         self.occasion = occasion
         self.account = account
         self.provider = provider
@@ -189,6 +216,8 @@ public struct SettleRequest: Sendable, Hashable {
         case refused
         /// Nobody knows: the intent stays.
         case unresolved
+        /// Not used, because the fleet's own rate limit leaves no room: as ``released``, and nobody has failed.
+        case limited
     }
 
     public var account: AccountID
@@ -201,11 +230,27 @@ public struct SettleRequest: Sendable, Hashable {
     public var retryAfter: Duration
     /// Pauses all accounts of the provider for this long.
     public var pauseProvider: Duration?
+    /// The refresh token that was refused: remembered by its fingerprint, so that it is not taken in again.
+    public var refusedToken: Secret?
+    public var health: ProviderHealth
+    /// Nil where the provider has none.
+    public var circuitBreaker: CircuitBreaker?
+    /// Spreads the pause of the circuit breaker: 0 … 1000.
+    public var jitter: Int
+    /// Failures of the provider stand, which an answer has to clear.
+    public var followsFailures: Bool
 
     public init(
         account: AccountID, provider: ProviderName, attempt: AttemptID, generation: Generation,
-        disposition: Disposition, fault: RefreshFault, retryAfter: Duration, pauseProvider: Duration? = nil
+        disposition: Disposition, fault: RefreshFault, retryAfter: Duration, pauseProvider: Duration? = nil,
+        refusedToken: Secret? = nil, health: ProviderHealth = .unknown, circuitBreaker: CircuitBreaker? = nil,
+        jitter: Int = 0, followsFailures: Bool = false
     ) {
+        self.refusedToken = refusedToken
+        self.health = health
+        self.circuitBreaker = circuitBreaker
+        self.jitter = jitter
+        self.followsFailures = followsFailures
         self.account = account
         self.provider = provider
         self.attempt = attempt

@@ -4,10 +4,14 @@ public struct Credentials: Sendable, Hashable {
     public var accessToken: Secret?
     public var tokenType: String
     public var expiresAt: WallTime?
+    /// When the refresh token itself ends; nil where that is not known.
+    public var grantExpiresAt: WallTime?
 
     public init(
-        refreshToken: Secret, accessToken: Secret? = nil, tokenType: String = "Bearer", expiresAt: WallTime? = nil
+        refreshToken: Secret, accessToken: Secret? = nil, tokenType: String = "Bearer", expiresAt: WallTime? = nil,
+        grantExpiresAt: WallTime? = nil
     ) {
+        self.grantExpiresAt = grantExpiresAt
         self.refreshToken = refreshToken
         self.accessToken = accessToken
         self.tokenType = tokenType

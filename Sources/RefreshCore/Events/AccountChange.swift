@@ -29,6 +29,8 @@ public enum FleetSignal: Sendable, Hashable {
     case leaderReleased
     /// There is an event that no change of an account goes with.
     case eventsAppended(partition: Int)
+    /// A provider that was paused works again: what was put off may be due.
+    case providerResumed
 }
 
 /// The fleet's broadcast: at most once, so nothing but speed may rest on it.

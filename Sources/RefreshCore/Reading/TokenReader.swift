@@ -29,10 +29,13 @@ public struct TokenAnswer: Sendable, Hashable {
 /// back) and mandatory (the caller waits for the refresh).
 public struct TokenReader: Sendable {
     private let coordinator: RefreshCoordinator
-    private let deck: FlightDeck
+    let deck: FlightDeck
     private let policies: any PolicySource
+    /// Nil where none are configured.
+    let fallbacks: FallbackDesk?
 
-    public init(coordinator: RefreshCoordinator, policies: any PolicySource) {
+    public init(coordinator: RefreshCoordinator, policies: any PolicySource, fallbacks: FallbackDesk? = nil) {
+        self.fallbacks = fallbacks
         self.coordinator = coordinator
         self.deck = coordinator.deck
         self.policies = policies

@@ -161,7 +161,8 @@ public actor RefreshCoordinator {
         switch failure.code {
         case .reauthRequired:
             deck.logger.error("refresh refused: \(failure.message)", metadata: metadata)
-        case .coolingDown, .disabled, .accountNotFound:
+        case .coolingDown, .disabled, .accountNotFound,
+            _ where failure.isHeldBack:
             deck.logger.debug("no refresh: \(failure.message)", metadata: metadata)
         case .storeUnavailable where failure.retryAt != nil:
             // The store is there but not to be relied on now: said once, where that was found out.

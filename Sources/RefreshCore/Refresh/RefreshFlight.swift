@@ -98,7 +98,9 @@ struct RefreshFlight {
 
     private mutating func takeSlot() async {
         guard !holdsSlot else { return }
-        await deck.limiter.acquire(provider, limit: machine.policy.maxConcurrentExchanges)
+        await deck.limiter.acquire(
+            provider, limit: machine.policy.maxConcurrentExchanges,
+            isCautious: machine.policy.circuitBreaker != nil, now: deck.time.monotonic())
         holdsSlot = true
     }
 
@@ -156,15 +158,27 @@ struct RefreshFlight {
                 metadata: ["account": "\(claim.account.id)", "generation": "\(claim.generation)"])
         }
         let result = await deck.endpoint.spend(claim, policy: machine.policy, sendBy: sendBy, deadline: deadline)
-        // The provider is free for the next exchange while this answer is written down and stored.
-        releaseSlot()
-        switch result {
-        case .unsent(let reason): return .unsent(reason)
-        case .unanswered(let reason): return .unanswered(reason)
-        case .answered(let response):
-            if response.mayHoldTokens { await record(response, of: claim) }
-            return .exchanged(deck.endpoint.interpret(response, provider: claim.account.provider))
+        if case .answered(let response) = result, response.mayHoldTokens {
+            // The provider is free for the next exchange while this answer is written down and stored.
+            releaseSlot()
+            await record(response, of: claim)
         }
+        let event: RefreshMachine.Event =
+            switch result {
+            case .unsent(let reason): .unsent(reason)
+            case .unreachable(let reason): .unreachable(reason)
+            case .unanswered(let reason): .unanswered(reason)
+            case .answered(let response):
+                .exchanged(deck.endpoint.interpret(response, provider: claim.account.provider))
+            }
+        noteHealth(event.health)
+        // After a failure the slot is kept until it has been settled: what that finds out is known to the next one.
+        if event.health != .failing { releaseSlot() }
+        return event
+    }
+
+    private func noteHealth(_ health: ProviderHealth) {
+        deck.limiter.noted(health, by: provider, now: deck.time.monotonic())
     }
 
     private func record(_ response: RawTokenResponse, of claim: RefreshClaim) async {
@@ -206,8 +220,9 @@ struct RefreshFlight {
         }
     }
 
-    private func settle(_ request: SettleRequest) async -> RefreshMachine.Event {
-        deck.statistics.failed(request.fault.kind)
+    private mutating func settle(_ request: SettleRequest) async -> RefreshMachine.Event {
+        defer { releaseSlot() }
+        if request.disposition != .limited { deck.statistics.failed(request.fault.kind) }
         do {
             let reply = try await deck.store.settle(request)
             // A 2xx that held no tokens is settled as unresolved: what the journal kept of it stays for a person.
@@ -226,6 +241,22 @@ extension BeginReply {
         switch self {
         case .rolledBack(let snapshot), .quarantined(let snapshot, _, _): snapshot.generation
         default: nil
+        }
+    }
+}
+
+extension RefreshMachine.Event {
+    /// What an exchange says about the provider.
+    fileprivate var health: ProviderHealth {
+        switch self {
+        case .exchanged(let outcome):
+            switch outcome {
+            case .rotated, .refused: .answering
+            case .throttled: .unknown
+            case .misconfigured, .ambiguous: .failing
+            }
+        case .unreachable, .unanswered: .failing
+        default: .unknown
         }
     }
 }

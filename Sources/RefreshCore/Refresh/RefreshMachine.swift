@@ -28,6 +28,7 @@ public struct RefreshMachine: Sendable {
         case replayFailed(StoreError)
         case exchanged(ExchangeOutcome)
         case unsent(String)
+        case unreachable(String)
         case unanswered(String)
         case committed(CommitReply)
         case commitFailed(StoreError)
@@ -53,6 +54,8 @@ public struct RefreshMachine: Sendable {
         case exchanging(RefreshClaim)
         case committing(RefreshClaim, CommitRequest)
         case settling(SettleRequest, RefreshFailure)
+        /// The claim is given back, because the rate limit leaves no room.
+        case givingWay(until: WallTime, isPromised: Bool)
         case finished
     }
 
@@ -130,6 +133,10 @@ public struct RefreshMachine: Sendable {
         case (.exchanging(let claim), .unsent(let reason)):
             return settle(
                 claim, RefreshFault(kind: .unsent, message: reason), code: .providerUnavailable, now: now)
+        case (.exchanging(let claim), .unreachable(let reason)):
+            return settle(
+                claim, RefreshFault(kind: .unsent, message: reason), code: .providerUnavailable, now: now,
+                health: .failing)
         case (.exchanging(let claim), .unanswered(let reason)):
             return ambiguous(claim, reason, now: now)
         case (.committing(let claim, let request), .committed(let reply)):
@@ -148,6 +155,12 @@ public struct RefreshMachine: Sendable {
             return settled(reply, failure: failure)
         case (.settling(_, let failure), .settleFailed):
             return finish(.failed(failure, nil))
+        case (.givingWay(let until, let isPromised), .settled(.settled(let snapshot))):
+            return limited(snapshot, until: until, isPromised: isPromised, now: now)
+        case (.givingWay, .settled):
+            return begin()
+        case (.givingWay, .settleFailed(let error)):
+            return finish(.failed(RefreshFailure(.storeUnavailable, error.message), nil))
         default:
             // A driver that answers with an event of another step is a bug; the flight ends without spending.
             return finish(
@@ -163,7 +176,7 @@ public struct RefreshMachine: Sendable {
             BeginRequest(
                 account: account, provider: policy.provider, demand: demand, attempt: attempt, origin: origin,
                 lockTTL: policy.lockTTL, recovering: recovering, ignoresBackoff: ignoresBackoff,
-                failoverHold: policy.failoverHold))
+                failoverHold: policy.failoverHold, rateLimit: policy.rateLimit))
     }
 
     private mutating func beginFailed(_ error: StoreError) -> Step {
@@ -204,6 +217,17 @@ public struct RefreshMachine: Sendable {
             return finish(.failed(blockedFailure(snapshot), snapshot))
         case .cooling(let snapshot, let until, let cause):
             return finish(.failed(coolingFailure(until: until, cause: cause), snapshot))
+        case .paused(let snapshot, let until, let cause):
+            return finish(.failed(pausedFailure(snapshot.provider, until: until, cause: cause), snapshot))
+        case .limited(let snapshot, let until, let isPromised):
+            return limited(snapshot, until: until, isPromised: isPromised, now: now)
+        case .overLimit(let claim, let until, let isPromised):
+            let request = SettleRequest(
+                account: account, provider: claim.account.provider, attempt: attempt, generation: claim.generation,
+                disposition: .limited, fault: RefreshFault(kind: .throttled, message: "rate limit"),
+                retryAfter: max(until - now.wall, .milliseconds(1)))
+            state = .givingWay(until: until, isPromised: isPromised)
+            return .settle(request)
         case .held(let snapshot, let remaining):
             return wait(snapshot, atMost: remaining, now: now)
         case .pending(let snapshot, let intent, let age):
@@ -252,6 +276,25 @@ public struct RefreshMachine: Sendable {
         return .wait(until: until)
     }
 
+    /// The provider's rate limit is used up for now. Who has no token waits for the slot that is promised.
+    private mutating func limited(
+        _ snapshot: AccountSnapshot, until: WallTime, isPromised: Bool, now: Now
+    ) -> Step {
+        // A promise is for a moment, and it is kept open a little: who comes too early is sent away once more.
+        let slot = now.monotonic + max(until - now.wall, .zero) + .milliseconds(5)
+        if isPromised, slot < giveUpAt {
+            state = .waiting
+            hasWaited = true
+            return .wait(until: slot)
+        }
+        let limit = policy.rateLimit.map { "\($0.requests) in \(Int($0.per.inSeconds.rounded(.up))) s" } ?? "none"
+        let message = "the rate limit of provider \(snapshot.provider) (\(limit)) is used up for now"
+        return finish(
+            .failed(
+                RefreshFailure(.providerThrottled, message, retryAt: until, cause: .throttled, isHeldBack: true),
+                snapshot))
+    }
+
     private func blockedFailure(_ snapshot: AccountSnapshot) -> RefreshFailure {
         if !snapshot.enabled {
             return RefreshFailure(.disabled, "the account is paused: resume it first")
@@ -259,6 +302,20 @@ public struct RefreshMachine: Sendable {
         let cause = snapshot.lastFault.map { ": \($0.message)" } ?? ""
         return RefreshFailure(
             .reauthRequired, "log in again and put the new refresh token\(cause)", cause: snapshot.lastFault?.kind)
+    }
+
+    private func pausedFailure(_ provider: ProviderName, until: WallTime, cause: RefreshFault) -> RefreshFailure {
+        let (code, message): (RefreshFailure.Code, String) =
+            switch cause.kind {
+            case .throttled: (.providerThrottled, cause.message)
+            case .misconfigured: (.providerMisconfigured, cause.message)
+            default:
+                (
+                    .providerUnavailable,
+                    "provider \(provider) fails and is left alone for a while: \(cause.message)"
+                )
+            }
+        return RefreshFailure(code, message, retryAt: until, cause: cause.kind, isHeldBack: true)
     }
 
     private func coolingFailure(until: WallTime, cause: RefreshFault) -> RefreshFailure {
@@ -288,11 +345,11 @@ public struct RefreshMachine: Sendable {
                     kind: .outcomeUnknown,
                     message: "the answer to an earlier refresh was lost, and the re-send was refused: \(reason)")
                 : RefreshFault(kind: .refused, message: reason)
-            return settle(claim, fault, code: .reauthRequired, now: now)
+            return settle(claim, fault, code: .reauthRequired, now: now, health: .answering)
         case .misconfigured(let reason):
             return settle(
                 claim, RefreshFault(kind: .misconfigured, message: reason), code: .providerMisconfigured, now: now,
-                pause: max(backoff(claim, now: now), Self.shortestMisconfigurationPause))
+                pause: max(backoff(claim, now: now), Self.shortestMisconfigurationPause), health: .failing)
         case .throttled(let reason, let retryAfter):
             let pause = min(max(retryAfter ?? .seconds(30), .seconds(1)), .seconds(3600))
             return settle(
@@ -306,18 +363,24 @@ public struct RefreshMachine: Sendable {
     private mutating func commitRequest(_ claim: RefreshClaim, _ grant: TokenGrant, now: Now) -> CommitRequest {
         // Both times on one clock, even where that was set during the exchange: see ``AccountSnapshot/isValid(at:)``.
         let obtainedAt = min(grant.requestedAt ?? now.wall, grant.expiresAt)
-        return CommitRequest(
+        let told = grant.grantExpiresAt.map { GrantTerm.renewed(claim.account.grant, endsAt: $0, now: now.wall) }
+        let term = policy.grantTerm(told ?? claim.account.grant, authorizedAt: claim.account.authorizedAt)
+        let due = policy.dueTime(expiresAt: grant.expiresAt, obtainedAt: obtainedAt, using: &generator)
+        var request = CommitRequest(
             claim: claim, grant: grant, obtainedAt: obtainedAt,
             // Not at once, however short the life: a provider that issues dead tokens is not asked without pause.
-            dueAt: max(
-                policy.dueTime(expiresAt: grant.expiresAt, obtainedAt: obtainedAt, using: &generator),
-                now.wall + policy.backoffBase))
+            dueAt: max(policy.dueTime(due, grant: term, now: now.wall), now.wall + policy.backoffBase))
+        request.grant = told
+        request.grantStage = term?.stage(at: now.wall, warning: policy.grantWarning) ?? .lasting
+        request.grantEndsAt = term?.endsAt
+        return request
     }
 
     private mutating func ambiguous(_ claim: RefreshClaim, _ reason: String, now: Now) -> Step {
         let fault = RefreshFault(kind: .ambiguous, message: reason)
         let retryAfter = recoveryDelay(claim.account, resends: claim.isRecovery ? 1 : 0, now: now)
-        return settle(claim, fault, code: .outcomeUnknown, now: now, retryAfter: retryAfter)
+        return settle(
+            claim, fault, code: .outcomeUnknown, now: now, retryAfter: retryAfter, health: .failing)
     }
 
     private mutating func committed(_ reply: CommitReply, claim: RefreshClaim, request: CommitRequest) -> Step {
@@ -355,12 +418,16 @@ public struct RefreshMachine: Sendable {
 
     private mutating func settle(
         _ claim: RefreshClaim, _ fault: RefreshFault, code: RefreshFailure.Code, now: Now,
-        retryAfter: Duration? = nil, pause: Duration? = nil
+        retryAfter: Duration? = nil, pause: Duration? = nil, health: ProviderHealth = .unknown
     ) -> Step {
         let delay = retryAfter ?? pause ?? backoff(claim, now: now)
         let request = SettleRequest(
             account: account, provider: claim.account.provider, attempt: attempt, generation: claim.generation,
-            disposition: disposition(of: code), fault: fault, retryAfter: delay, pauseProvider: pause)
+            disposition: disposition(of: code), fault: fault, retryAfter: delay, pauseProvider: pause,
+            refusedToken: code == .reauthRequired ? claim.refreshToken : nil, health: health,
+            circuitBreaker: policy.circuitBreaker,
+            jitter: policy.circuitBreaker == nil ? 0 : Int.random(in: 0...1000, using: &generator),
+            followsFailures: claim.followsFailures)
         let failure = RefreshFailure(
             code, fault.message, retryAt: code == .reauthRequired ? nil : now.wall + delay, cause: fault.kind)
         state = .settling(request, failure)
@@ -507,6 +574,7 @@ public struct RefreshMachine: Sendable {
         case .exchanging: "exchanging"
         case .committing: "committing"
         case .settling: "settling"
+        case .givingWay: "giving way"
         case .finished: "finished"
         }
     }
@@ -520,7 +588,8 @@ extension CommitRequest {
             generation: claim.generation, accessToken: grant.accessToken,
             // A provider that returns no refresh token means "keep the old one" (RFC 6749 §6).
             refreshToken: grant.refreshToken ?? claim.refreshToken, tokenType: grant.tokenType,
-            expiresAt: grant.expiresAt, obtainedAt: obtainedAt, dueAt: dueAt, isRecovery: claim.isRecovery)
+            expiresAt: grant.expiresAt, obtainedAt: obtainedAt, dueAt: dueAt, isRecovery: claim.isRecovery,
+            clearsFailures: claim.followsFailures)
     }
 
     /// What the account looks like once this commit has been carried out.
@@ -539,6 +608,8 @@ extension CommitRequest {
         snapshot.nextAttemptAt = nil
         snapshot.lastFault = nil
         snapshot.intent = nil
+        if let grant { snapshot.grant = grant }
+        if let grantStage { snapshot.grantStage = grantStage }
         return snapshot
     }
 }

@@ -40,14 +40,28 @@ public struct RefreshPolicy: Sendable, Hashable {
     public var backoffCap: Duration
     /// The fields that an account of this provider is made of; nil where it is a refresh token.
     public var accountFields: [String]?
+    /// Refreshes over the whole fleet; nil for no limit.
+    public var rateLimit: RateLimit?
+    /// Nil: a provider that fails is asked for each account all the same.
+    public var circuitBreaker: CircuitBreaker?
+    /// How long a log-in lasts where the provider does not say; nil where that is not known.
+    public var grantMaxAge: Duration?
+    /// How long before the end of a grant that is announced.
+    public var grantWarning: Duration
 
     public init(
         provider: ProviderName, rotation: RotationBehaviour = .singleUse, skew: Duration = .seconds(60),
         window: Duration = .seconds(300), sendBy: Duration = .seconds(2),
         exchangeDeadline: Duration = .seconds(20), connectTimeout: Duration = .seconds(5),
         lockTTL: Duration = .seconds(30), maxConcurrentExchanges: Int = 16,
-        backoffBase: Duration = .seconds(1), backoffCap: Duration = .seconds(300), accountFields: [String]? = nil
+        backoffBase: Duration = .seconds(1), backoffCap: Duration = .seconds(300), accountFields: [String]? = nil,
+        rateLimit: RateLimit? = nil, circuitBreaker: CircuitBreaker? = nil, grantMaxAge: Duration? = nil,
+        grantWarning: Duration = .seconds(7 * 86_400)
     ) {
+        self.rateLimit = rateLimit
+        self.circuitBreaker = circuitBreaker
+        self.grantMaxAge = grantMaxAge
+        self.grantWarning = grantWarning
         self.provider = provider
         self.rotation = rotation
         self.skew = skew

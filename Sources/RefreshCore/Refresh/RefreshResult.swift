@@ -25,8 +25,14 @@ public struct RefreshFailure: Error, Sendable, Hashable, CustomStringConvertible
     public var retryAt: WallTime?
     /// The fault behind it: with `reauth_required` it tells a refusal from an outcome that is not known.
     public var cause: RefreshFault.Kind?
+    /// Nothing was tried, because the provider is paused or its rate limit is used up.
+    public var isHeldBack: Bool
 
-    public init(_ code: Code, _ message: String, retryAt: WallTime? = nil, cause: RefreshFault.Kind? = nil) {
+    public init(
+        _ code: Code, _ message: String, retryAt: WallTime? = nil, cause: RefreshFault.Kind? = nil,
+        isHeldBack: Bool = false
+    ) {
+        self.isHeldBack = isHeldBack
         self.code = code
         self.message = message
         self.retryAt = retryAt

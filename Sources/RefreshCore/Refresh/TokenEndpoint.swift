@@ -65,6 +65,8 @@ public struct RawTokenResponse: Sendable, Hashable {
 public enum ExchangeResult: Sendable {
     /// The request provably never left: the refresh token is unspent.
     case unsent(String)
+    /// Neither did it, and that is because the provider could not be reached: name resolution, connection or TLS.
+    case unreachable(String)
     /// The request may have been received, and there is no whole answer.
     case unanswered(String)
     case answered(RawTokenResponse)

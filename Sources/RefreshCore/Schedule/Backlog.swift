@@ -8,6 +8,9 @@ package struct Backlog: Sendable {
     /// When to look at the schedule of each provider; at once where there is none.
     private var nextLooks: [ProviderName: MonotonicTime] = [:]
 
+    /// When the next refresh of a provider with a rate limit may start.
+    private var nextStarts: [ProviderName: MonotonicTime] = [:]
+
     /// Whether the schedule goes on to show accounts that were taken, so that they have to be known here.
     private let scheduleKeepsTaken: Bool
     /// Accounts that the schedule may still show as due although nothing is to be done now, by when that is over.
@@ -96,14 +99,22 @@ package struct Backlog: Sendable {
     }
 
     /// The accounts that may start now.
-    package mutating func startable(_ policies: any PolicySource, limit: Int) -> [DueAccount] {
+    ///
+    /// Those of a provider with a rate limit start one by one at its even pace, and leave its burst to callers who wait:
+    /// a start that finds no room would cost a round trip and come to nothing.
+    package mutating func startable(_ policies: any PolicySource, limit: Int, now: MonotonicTime) -> [DueAccount] {
         var started: [DueAccount] = []
         for (provider, ids) in waiting where !ids.isEmpty {
             // More refreshes than exchanges: while answers are being stored the next requests are under way. The
             // limiter keeps the exchanges within their bound.
-            let exchanges = policies.policy(for: provider)?.maxConcurrentExchanges ?? 1
-            let room = min(2 * exchanges - (underWay[provider] ?? 0), limit - total)
+            let policy = policies.policy(for: provider)
+            let exchanges = policy?.maxConcurrentExchanges ?? 1
+            var room = min(2 * exchanges - (underWay[provider] ?? 0), limit - total)
             guard room > 0 else { continue }
+            if let rate = policy?.rateLimit {
+                room = paced(provider, rate, room: min(room, ids.count), now: now)
+                guard room > 0 else { continue }
+            }
             let batch = ids.prefix(room)
             waiting[provider] = Array(ids.dropFirst(batch.count))
             underWay[provider, default: 0] += batch.count
@@ -112,6 +123,25 @@ package struct Backlog: Sendable {
             started += batch.map { DueAccount(account: $0, provider: provider) }
         }
         return started
+    }
+
+    /// How many of `room` may start by the provider's pace.
+    private mutating func paced(_ provider: ProviderName, _ rate: RateLimit, room: Int, now: MonotonicTime) -> Int {
+        // A little slower than the store allows, which sees the starts with the delays of the network.
+        let interval = Duration.microseconds(rate.intervalMicroseconds * 51 / 50)
+        var next = max(nextStarts[provider] ?? now, now + (.zero - interval))
+        var started = 0
+        while started < room, next <= now {
+            started += 1
+            next = next + interval
+        }
+        nextStarts[provider] = next
+        return started
+    }
+
+    /// When the next waiting account may start that only waits for its provider's pace; nil where none does.
+    package func nextStart() -> MonotonicTime? {
+        nextStarts.filter { waiting[$0.key]?.isEmpty == false }.values.min()
     }
 
     /// When an account that was taken can be due again: no message has to tell of this instance's own work.

@@ -94,7 +94,9 @@ public final class ProactiveScheduler: Sendable {
                 }
                 if poked.exchange(false, ordering: .relaxed) { backlog.lookBy(time.monotonic()) }
                 await refill(&backlog)
-                for account in backlog.startable(policies, limit: configuration.maxConcurrent) {
+                for account in backlog.startable(
+                    policies, limit: configuration.maxConcurrent, now: time.monotonic())
+                {
                     progress.began(at: time.monotonic())
                     group.addTask { [self] in
                         let (result, _) = await coordinator.refresh(
@@ -111,7 +113,8 @@ public final class ProactiveScheduler: Sendable {
                 if !isSubscribed() { backlog.lookBy(blind) }
                 // Where enough is queued, only a finished refresh can change anything, and that fires the wakeup.
                 let look = backlog.nextLook(policies, limit: configuration.maxConcurrent) ?? summaryAt
-                await wakeup.wait(until: max(min(look, blind, summaryAt), time.monotonic()), time: time)
+                let next = min(look, backlog.nextStart() ?? look)
+                await wakeup.wait(until: max(min(next, blind, summaryAt), time.monotonic()), time: time)
             }
             group.cancelAll()
         }

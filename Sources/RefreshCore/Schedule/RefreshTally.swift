@@ -36,6 +36,7 @@ public struct RefreshTally: Sendable, Hashable {
         case .failed(let failure, _):
             switch failure.code {
             case .disabled, .accountNotFound, .coolingDown, .shuttingDown: break
+            case _ where failure.isHeldBack: break
             default: if !own.refreshed.contains(account) { own.failed.insert(account) }
             }
         }

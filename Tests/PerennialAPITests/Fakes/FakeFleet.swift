@@ -16,6 +16,9 @@ final class FakeFleet: AccountStore, AccountDirectory {
         var orphans: [AccountID: [Orphan]] = [:]
         var obstacle: RestoreReply.Obstacle?
         var reads = 0
+        /// Puts are answered with this unless they are forced.
+        var putReply: PutReply?
+        var puts: [AccountPut] = []
     }
 
     let time: ManualTime
@@ -103,6 +106,8 @@ final class FakeFleet: AccountStore, AccountDirectory {
 
     func put(_ account: AccountPut) async throws(StoreError) -> PutReply {
         try locked { state throws(StoreError) in
+            state.puts.append(account)
+            if let reply = state.putReply, !account.isForced { return reply }
             let known = state.records[account.id]?.snapshot
             if let expected = account.ifGeneration, known?.generation != expected {
                 return .conflict(known?.generation)

@@ -107,3 +107,13 @@ struct FakeRegistry: InstanceRegistry {
     func withdraw(_ instance: InstanceID) async throws(StoreError) {}
     func instances() async throws(StoreError) -> [InstanceInfo] { all }
 }
+
+final class FakeMonitor: ProviderMonitor {
+    let conditions = NIOLockedValueBox<[ProviderName: ProviderCondition]>([:])
+
+    func conditions(of providers: [ProviderName]) async throws(StoreError) -> [ProviderCondition] {
+        conditions.withLockedValue { known in
+            providers.map { known[$0] ?? ProviderCondition(provider: $0) }
+        }
+    }
+}

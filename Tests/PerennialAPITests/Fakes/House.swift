@@ -15,6 +15,7 @@ struct House: Sendable {
     let endpoint: FakeEndpoint
     let journal = FakeJournal()
     let cache = TokenCache()
+    let monitor = FakeMonitor()
     let readiness = Box(ReadinessReport(ready: true, checks: ["redis": "ok"]))
     let backend: APIBackend
 
@@ -27,7 +28,7 @@ struct House: Sendable {
         }
     }
 
-    init() throws {
+    init(fallbacks: [String: String] = [:]) throws {
         fleet = FakeFleet(time: time)
         endpoint = FakeEndpoint(time: time)
         let policies = FakePolicies(
@@ -37,13 +38,18 @@ struct House: Sendable {
             store: fleet, endpoint: endpoint, journal: journal, time: time, hub: ChangeHub(), cache: cache,
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
         let coordinator = RefreshCoordinator(deck: deck, policies: policies, origin: try InstanceID("i1"))
+        let tokens = try fallbacks.map { (try AccountID($0.key), FallbackToken(token: Secret($0.value))) }
+        let desk = FallbackDesk(
+            tokens: Dictionary(uniqueKeysWithValues: tokens),
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
         let instance = InstanceInfo(
             id: "i1", host: "h", pid: 7, version: "1.2", startedAt: 1_000_000, seenAt: 2_000_000,
             listen: ["127.0.0.1:8700"], isProactive: true, isLeader: true, refreshes: 3)
         backend = APIBackend(
-            reader: TokenReader(coordinator: coordinator, policies: policies), coordinator: coordinator,
+            reader: TokenReader(coordinator: coordinator, policies: policies, fallbacks: desk),
+            coordinator: coordinator,
             directory: fleet, orphans: fleet, policies: policies, intake: AccountIntake(policies: policies),
-            instances: FakeRegistry(all: [instance]), time: time,
+            instances: FakeRegistry(all: [instance]), providers: monitor, time: time,
             readiness: { [readiness] in readiness.current }, version: "1.2")
         cache.subscriptionChanged(isUp: true)
     }

@@ -21,6 +21,8 @@ struct ModelComparison {
     private var serial = 0
     /// Attempts that have been used, newest last.
     private var attempts: [AttemptID] = [AttemptID(rawValue: "t0")]
+    /// Refresh tokens that accounts were put with, or that were refused, newest last.
+    private var tokens: [Secret] = [Secret("r0")]
     /// The longest time between the moment that the model is given and the end of the operation on the store.
     private var slowest = Duration.zero
     private var began = ContinuousClock.now
@@ -54,17 +56,25 @@ struct ModelComparison {
         let now = try await now()
         let hasAccess = oneIn(2)
         let life = Duration.seconds(pick([-60, 600, 3600]))
+        let token = oneIn(3) ? pick(Array(tokens.suffix(4))) : Secret("r\(serial)")
+        tokens.append(token)
         let put = AccountPut(
             id: id, provider: oneIn(8) ? Self.providers[1] : Self.providers[0], name: oneIn(2) ? nil : "n\(serial)",
             credentials: Credentials(
-                refreshToken: Secret("r\(serial)"), accessToken: hasAccess ? Secret("a\(serial)") : nil,
-                expiresAt: hasAccess ? now + life : nil),
+                refreshToken: token, accessToken: hasAccess ? Secret("a\(serial)") : nil,
+                expiresAt: hasAccess ? now + life : nil, grantExpiresAt: oneIn(3) ? now + .seconds(86_400) : nil),
             dueAt: now + .seconds(pick([-60, -30, 1200])), overwrite: pick([.always, .always, .ifNewer, .never]),
             ifGeneration: oneIn(6) ? generation(near: id) : nil, traits: oneIn(2) ? try traits() : .none,
-            resumes: oneIn(6), attempt: oneIn(3) ? AttemptID(rawValue: oneIn(3) ? "login" : "p\(serial)") : nil)
+            resumes: oneIn(6), attempt: oneIn(3) ? AttemptID(rawValue: oneIn(3) ? "login" : "p\(serial)") : nil,
+            isForced: oneIn(4), mayShareToken: oneIn(3))
         let mine = model.put(put, expected: model.storedGeneration(id), now: now)
         let its = try await fixture.directory.put(put)
-        compareWords("\(mine.map { "\($0)" } ?? "retry")", "\(its)")
+        if case .refusedBefore = mine, case .refusedBefore = its {
+            // The two times differ by what an operation takes.
+            compareWords("refused before", "refused before")
+        } else {
+            compareWords("\(mine.map { "\($0)" } ?? "retry")", "\(its)")
+        }
         try await compareState(of: [id])
         return "put \(put.overwrite) \(id)"
     }
@@ -118,7 +128,9 @@ struct ModelComparison {
             attempt: isNew ? attempts[attempts.count - 1] : oldAttempt(of: id), origin: pick(Self.instances),
             lockTTL: Self.long, recovering: oneIn(2) ? standing : (oneIn(6) ? oldAttempt(of: id) : nil),
             ignoresBackoff: oneIn(2), floor: oneIn(6) ? generation(near: id) : nil,
-            failoverHold: oneIn(2) ? Self.long : .zero)
+            failoverHold: oneIn(2) ? Self.long : .zero,
+            // Slots far apart, so that none becomes free by itself.
+            rateLimit: oneIn(3) ? RateLimit(requests: 10, per: .seconds(500), burst: 2) : nil)
         let now = try await now()
         let mine = model.begin(request, now: now)
         let its = try await fixture.store.begin(request)
@@ -134,7 +146,10 @@ struct ModelComparison {
             generation: generation(near: id), accessToken: Secret("a\(serial)"), refreshToken: Secret("r\(serial)"),
             tokenType: "Bearer", expiresAt: now + .seconds(3600), obtainedAt: now,
             dueAt: now + .seconds(pick([-10, 1800])), isRecovery: oneIn(3),
-            occasion: pick([.first, .first, .again, .last]))
+            occasion: pick([.first, .first, .again, .last]),
+            grant: oneIn(3) ? GrantTerm(since: now, endsAt: now + .seconds(86_400)) : nil,
+            grantStage: oneIn(2) ? pick([.lasting, .expiring, .lastDay]) : nil, grantEndsAt: now + .seconds(86_400),
+            clearsFailures: oneIn(2))
         let mine = model.commit(request, now: now)
         if mine == .orphaned { model.keepOrphan(request) }
         let its = try await fixture.store.commit(request)
@@ -144,12 +159,17 @@ struct ModelComparison {
     }
 
     private mutating func settle(_ id: AccountID) async throws -> String {
-        let disposition = pick([SettleRequest.Disposition.released, .refused, .unresolved])
+        let disposition = pick([SettleRequest.Disposition.released, .released, .refused, .unresolved, .limited])
+        let refused = disposition == .refused && !oneIn(4) ? pick(Array(tokens.suffix(4))) : nil
         let request = SettleRequest(
             account: id, provider: oneIn(8) ? Self.providers[1] : Self.providers[0], attempt: oldAttempt(of: id),
             generation: generation(near: id), disposition: disposition,
             fault: RefreshFault(kind: pick(RefreshFault.Kind.allCases), message: "what \(serial) said"),
-            retryAfter: pick([.zero, .zero, Self.long]), pauseProvider: oneIn(10) ? Self.long : nil)
+            retryAfter: pick([.zero, .zero, Self.long]), pauseProvider: oneIn(10) ? Self.long : nil,
+            refusedToken: refused, health: pick([.unknown, .answering, .failing, .failing]),
+            circuitBreaker: oneIn(4)
+                ? nil : CircuitBreaker(failures: pick([2, 3]), cap: Self.long), jitter: pick([0, 500, 1000]),
+            followsFailures: oneIn(2))
         let now = try await now()
         let mine = model.settle(request, now: now)
         let its = try await fixture.store.settle(request)
@@ -212,11 +232,22 @@ struct ModelComparison {
             _ = try await fixture.redis("DEL", keys.lock(id))
             return "the lock of \(id) ends"
         case 3:
-            model.pauses.removeAll()
+            // As if a long time had passed: what the pauses were for stays known.
+            let past = try await now() - .seconds(1)
             for provider in Self.providers {
-                _ = try await fixture.redis("HDEL", keys.pauses(partition), provider.rawValue)
+                guard let pause = model.pauses[provider] else { continue }
+                model.pauses[provider]?.until = past
+                _ = try await fixture.redis(
+                    "HSET", keys.pauses(partition), provider.rawValue,
+                    "\(past.milliseconds) \(pause.cause.kind.rawValue) \(pause.cause.message)")
             }
             return "the pauses end"
+        case 7 where oneIn(2):
+            model.buckets.removeAll()
+            for provider in Self.providers {
+                _ = try await fixture.redis("HDEL", keys.pauses(partition), "rate \(provider)")
+            }
+            return "the rate limits are far away again"
         case 4:
             model.orphans[id] = nil
             _ = try await fixture.redis("DEL", keys.orphans(id))
@@ -282,6 +313,25 @@ struct ModelComparison {
             }
             compare(mine, its)
         }
+        try await compareProviders()
+    }
+
+    private mutating func compareProviders() async throws {
+        var mine = ReplyImage()
+        var its = ReplyImage()
+        for provider in Self.providers {
+            let breaker = model.breakers[provider]
+            mine.add(breaker.map { "\($0.failures) \($0.trips) \($0.probe?.rawValue ?? "-")" } ?? "no breaker")
+            mine.add(model.pauses[provider].map { "\($0.cause.kind.rawValue) \($0.cause.message)" } ?? "no pause")
+            mine.add(model.pauses[provider]?.until)
+            let key = fixture.link.keys.pauses(0)
+            its.add(try await fixture.redis("HGET", key, "breaker \(provider)").string ?? "no breaker")
+            let pause = try await fixture.redis("HGET", key, provider.rawValue).string
+            let words = pause?.split(separator: " ", maxSplits: 1) ?? []
+            its.add(words.count == 2 ? String(words[1]) : "no pause")
+            its.add(words.first.flatMap { Int64($0) }.map { WallTime(milliseconds: $0) })
+        }
+        compare(mine, its)
     }
 
     // MARK: Chance

@@ -27,7 +27,8 @@ struct ModelDifferentialTests {
         for word in [
             "granted", "recovery", "fresh", "blocked", "cooling", "held", "pending", "missing", "quarantined",
             "rolled back", "committed(enabled: true)", "already", "orphaned", "superseded", "settled", "moved",
-            "reauth_required", "tooManyLabels",
+            "reauth_required", "tooManyLabels", "paused", "limited", "promised", "not promised", "after failures",
+            "refused before",
         ] { #expect(words.contains(word), "no reply \"\(word)\"") }
     }
 }

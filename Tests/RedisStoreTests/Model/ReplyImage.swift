@@ -25,11 +25,11 @@ struct ReplyImage: Equatable {
             snapshot.status.rawValue, "\(snapshot.generation)", snapshot.accessToken?.reveal() ?? "-",
             snapshot.tokenType, "\(snapshot.failures)", snapshot.lastFault?.kind.rawValue ?? "-",
             snapshot.lastFault?.message ?? "-", snapshot.pool?.rawValue ?? "-", snapshot.tier?.rawValue ?? "-",
-            snapshot.labels.description, snapshot.proxy.map { Self.words($0) } ?? "-",
+            snapshot.labels.description, snapshot.proxy.map { Self.words($0) } ?? "-", "\(snapshot.grantStage)",
         ]
         for time in [
             snapshot.expiresAt, snapshot.obtainedAt, snapshot.createdAt, snapshot.updatedAt, snapshot.dueAt,
-            snapshot.nextAttemptAt,
+            snapshot.nextAttemptAt, snapshot.authorizedAt, snapshot.grant?.since, snapshot.grant?.endsAt,
         ] { add(time) }
         guard let intent = snapshot.intent else { return add("no intent") }
         add(intent)
@@ -53,7 +53,10 @@ extension ReplyImage {
     init(_ reply: BeginReply) {
         switch reply {
         case .granted(let claim):
-            words = [claim.isRecovery ? "recovery" : "granted", "\(claim.attempt)", "\(claim.generation)"]
+            words = [
+                claim.isRecovery ? "recovery" : "granted", "\(claim.attempt)", "\(claim.generation)",
+                claim.followsFailures ? "after failures" : "after nothing",
+            ]
             add(claim.refreshToken.reveal())
             add(claim.account)
         case .fresh(let snapshot):
@@ -66,6 +69,15 @@ extension ReplyImage {
             words = ["cooling", cause.kind.rawValue, cause.message]
             add(until)
             add(snapshot)
+        case .paused(let snapshot, let until, let cause):
+            words = ["paused", cause.kind.rawValue, cause.message]
+            add(until)
+            add(snapshot)
+        case .limited(let snapshot, let until, let isPromised):
+            words = ["limited", isPromised ? "promised" : "not promised"]
+            add(until)
+            add(snapshot)
+        case .overLimit: add("over the limit")
         case .held(let snapshot, let remaining):
             add("held")
             add(remaining)

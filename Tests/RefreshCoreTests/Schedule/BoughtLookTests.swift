@@ -17,12 +17,12 @@ struct BoughtLookTests {
         var backlog = Backlog(scheduleKeepsTaken: true)
         let (alice, bob) = (try account("alice"), try account("bob"))
         #expect(backlog.add(shown: [alice, bob], now: start) == nil)
-        #expect(backlog.startable(policies, limit: 1) == [alice])
+        #expect(backlog.startable(policies, limit: 1, now: MonotonicTime(nanoseconds: 0)) == [alice])
         #expect(backlog.add(shown: [alice, bob], now: start) == nil)
         backlog.finished(alice, lookAgainAt: nil)
-        #expect(backlog.startable(policies, limit: 1) == [bob])
+        #expect(backlog.startable(policies, limit: 1, now: MonotonicTime(nanoseconds: 0)) == [bob])
         backlog.finished(bob, lookAgainAt: nil)
-        #expect(backlog.startable(policies, limit: 1).isEmpty)
+        #expect(backlog.startable(policies, limit: 1, now: MonotonicTime(nanoseconds: 0)).isEmpty)
     }
 
     @Test("what was put off but is still shown rests, and says until when")
@@ -32,9 +32,9 @@ struct BoughtLookTests {
         let (alice, bob) = (try account("alice"), try account("bob"))
         backlog.rest(alice.account, until: start + .seconds(30))
         #expect(backlog.add(shown: [alice, bob], now: start) == start + .seconds(30))
-        #expect(backlog.startable(policies, limit: 10) == [bob])
+        #expect(backlog.startable(policies, limit: 10, now: MonotonicTime(nanoseconds: 0)) == [bob])
         #expect(backlog.add(shown: [alice], now: start + .seconds(30)) == nil)
-        #expect(backlog.startable(policies, limit: 10) == [alice])
+        #expect(backlog.startable(policies, limit: 10, now: MonotonicTime(nanoseconds: 0)) == [alice])
     }
 
     @Test("a look asks for as many more as are known, so that these do not hide the others")
@@ -44,7 +44,7 @@ struct BoughtLookTests {
         #expect(backlog.wanted(policies, limit: 10, now: start) == [acme: 4])
         _ = backlog.add(shown: try (1...4).map { try account("account-\($0)") }, now: start)
         #expect(backlog.wanted(policies, limit: 10, now: start).isEmpty)
-        #expect(backlog.startable(policies, limit: 10).count == 4)
+        #expect(backlog.startable(policies, limit: 10, now: MonotonicTime(nanoseconds: 0)).count == 4)
         #expect(backlog.wanted(policies, limit: 10, now: start) == [acme: 8])
         backlog.rest(try account("other").account, until: start + .seconds(30))
         #expect(backlog.wanted(policies, limit: 10, now: start) == [acme: 9])

@@ -91,17 +91,17 @@ struct BacklogTests {
             DueAccount(account: try AccountID("bob"), provider: acme)
         )
         backlog.add(alice)
-        #expect(backlog.startable(policies, limit: 1) == [alice])
+        #expect(backlog.startable(policies, limit: 1, now: MonotonicTime(nanoseconds: 0)) == [alice])
         backlog.add(bob)
         backlog.add(bob)
         backlog.add(alice)
-        #expect(backlog.startable(policies, limit: 1).isEmpty)
+        #expect(backlog.startable(policies, limit: 1, now: MonotonicTime(nanoseconds: 0)).isEmpty)
         backlog.finished(alice, lookAgainAt: nil)
-        #expect(backlog.startable(policies, limit: 1) == [bob])
+        #expect(backlog.startable(policies, limit: 1, now: MonotonicTime(nanoseconds: 0)) == [bob])
         backlog.finished(bob, lookAgainAt: nil)
-        #expect(backlog.startable(policies, limit: 1) == [alice])
+        #expect(backlog.startable(policies, limit: 1, now: MonotonicTime(nanoseconds: 0)) == [alice])
         backlog.finished(alice, lookAgainAt: nil)
-        #expect(backlog.startable(policies, limit: 1).isEmpty)
+        #expect(backlog.startable(policies, limit: 1, now: MonotonicTime(nanoseconds: 0)).isEmpty)
     }
 
     /// While answers are being stored the next exchanges are under way, but one provider does not take every place.
@@ -112,10 +112,10 @@ struct BacklogTests {
         for number in 0..<20 {
             backlog.add(DueAccount(account: try AccountID("account-\(number)"), provider: acme))
         }
-        #expect(backlog.startable(policies, limit: 100).count == 6)
-        #expect(backlog.startable(policies, limit: 100).isEmpty)
+        #expect(backlog.startable(policies, limit: 100, now: MonotonicTime(nanoseconds: 0)).count == 6)
+        #expect(backlog.startable(policies, limit: 100, now: MonotonicTime(nanoseconds: 0)).isEmpty)
         var small = Backlog()
         for number in 0..<20 { small.add(DueAccount(account: try AccountID("account-\(number)"), provider: acme)) }
-        #expect(small.startable(policies, limit: 4).count == 4)
+        #expect(small.startable(policies, limit: 4, now: MonotonicTime(nanoseconds: 0)).count == 4)
     }
 }
