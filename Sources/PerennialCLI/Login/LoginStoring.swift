@@ -1,4 +1,5 @@
 import Perennial
+import PerennialAPI
 import PerennialConfiguration
 import Providers
 import RedisStore
@@ -69,7 +70,8 @@ struct LoginStoring: Sendable {
             return try instance.intake.admit(
                 id: id, provider: provider, name: name, credentials: grant.credentials, overwrite: .always,
                 traits: traits, resumes: kept.resumes, attempt: AttemptID(rawValue: kept.attempt),
-                now: instance.time.wall())
+                // Fresh from the provider: what it may have refused before it has just given out.
+                isForced: true, now: instance.time.wall())
         } catch {
             throw CommandFailure(.local, "\(error.description); the answer is kept, sealed: \(Self.later)")
         }
@@ -132,6 +134,8 @@ struct LoginStoring: Sendable {
             throw StoreError(
                 .corrupt,
                 "account \(put.id) exists at provider \(provider); choose another id with --unfinished --account ID")
+        case .refusedBefore, .tokenInUse:
+            throw StoreError(.corrupt, "account \(put.id): \(reply.reasonAgainstToken(of: put) ?? "")")
         case .conflict, .tooManyLabels: throw StoreError(.corrupt, "account \(put.id) does not take it")
         }
     }

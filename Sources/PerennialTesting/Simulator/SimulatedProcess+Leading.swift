@@ -72,6 +72,7 @@ extension SimulatedProcess {
 
     func scheduleChanged() {
         guard reign != nil else { return }
+        backlog.letGo()
         backlog.lookBy(monotonic())
         scan()
     }
@@ -131,6 +132,9 @@ extension SimulatedProcess {
                 guard reign == epoch else { return }
                 let look = Backlog.nextLook(after: result, hold: Self.hold, now: monotonic(), wall: wall())
                 backlog.finished(due, lookAgainAt: look)
+                if let held = Backlog.holdBack(after: result, now: monotonic(), wall: wall()) {
+                    backlog.holdBack(due.provider, until: held)
+                }
                 wakeScan()
             }
         }
@@ -138,7 +142,7 @@ extension SimulatedProcess {
         if scanAgain { return wakeScan() }
         let blind = monotonic() + (cache.isSubscribed ? Self.interval : .seconds(1))
         if !cache.isSubscribed { backlog.lookBy(blind) }
-        let look = min(backlog.nextLook(world.policies, limit: Self.most) ?? blind, blind, backlog.nextStart() ?? blind)
+        let look = min(backlog.nextLook(world.policies, limit: Self.most) ?? blind, blind, backlog.nextStart(world.policies, limit: Self.most) ?? blind)
         scanSerial += 1
         let serial = scanSerial
         after(max(look - monotonic(), .milliseconds(1))) { [self] in if scanSerial == serial { scan() } }

@@ -24,7 +24,9 @@ public struct RedisAccountDirectory: AccountDirectory {
         let id = account.id
         let partition = keys.partitionNumber(id)
         let traits = try account.traits.arguments(for: id, ring: link.ring)
-        let marks = link.ring.fingerprints(of: account.credentials.refreshToken, at: account.provider)
+        // Where there is no refresh token there is nothing to be recognised.
+        let token = account.credentials.refreshToken
+        let marks = token.isEmpty ? [] : link.ring.fingerprints(of: token, at: account.provider)
         let index = TokenFingerprints(link: link)
         if !account.mayShareToken, !account.isForced, let owner = try await index.owner(of: marks, besides: id) {
             return .tokenInUse(by: owner)

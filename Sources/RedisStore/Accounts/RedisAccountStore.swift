@@ -207,7 +207,7 @@ public struct RedisAccountStore: AccountStore {
                 request.disposition.rawValue, request.fault.kind.rawValue, request.fault.message,
                 request.retryAfter.wholeMilliseconds, request.pauseProvider.map { String($0.wholeMilliseconds) } ?? "",
                 keys.changes, origin.rawValue, link.isFrugal ? 1 : 0,
-                request.refusedToken.flatMap { link.ring.fingerprints(of: $0, at: request.provider).first } ?? "",
+                refusedFingerprint(request),
                 request.health.rawValue,
             ] + RedisLink.arguments(of: request) + [request.followsFailures ? 1 : 0])
         guard reply.count >= 3, let word = reply[0].string, link.align(reply, at: 1) != nil else {
@@ -225,6 +225,11 @@ public struct RedisAccountStore: AccountStore {
         case "MOVED": return .moved(snapshot)
         default: throw .malformed("SETTLE")
         }
+    }
+
+    private func refusedFingerprint(_ request: SettleRequest) -> String {
+        guard let token = request.refusedToken, !token.isEmpty else { return "" }
+        return link.ring.fingerprints(of: token, at: request.provider).first ?? ""
     }
 
     // MARK: Reading

@@ -15,6 +15,7 @@ struct TokenFingerprints {
 
     /// The account that was put with the same refresh token, other than `id`.
     func owner(of fingerprints: [String], besides id: AccountID) async throws(StoreError) -> AccountID? {
+        guard !fingerprints.isEmpty else { return nil }
         let reply = try await link.send(RedisCommand("HMGET", arguments: [key] + fingerprints), key: key)
         guard let owners = reply.array else { throw .malformed("the fingerprints") }
         for owner in owners.compactMap({ $0.string.flatMap { try? AccountID($0) } }) where owner != id {

@@ -11,6 +11,9 @@ package struct Backlog: Sendable {
     /// When the next refresh of a provider with a rate limit may start.
     private var nextStarts: [ProviderName: MonotonicTime] = [:]
 
+    /// Providers that are paused, or whose rate limit is used up, until when that is so.
+    private var heldUntil: [ProviderName: MonotonicTime] = [:]
+
     /// Whether the schedule goes on to show accounts that were taken, so that they have to be known here.
     private let scheduleKeepsTaken: Bool
     /// Accounts that the schedule may still show as due although nothing is to be done now, by when that is over.
@@ -76,7 +79,8 @@ package struct Backlog: Sendable {
     /// once, so that a look at the schedule is shared by many refreshes.
     package func wanted(_ policies: any PolicySource, limit: Int, now: MonotonicTime) -> [ProviderName: Int] {
         var wanted: [ProviderName: Int] = [:]
-        for (provider, room) in rooms(policies, limit: limit) where nextLooks[provider].map({ $0 <= now }) ?? true {
+        for (provider, room) in rooms(policies, limit: limit)
+        where nextLooks[provider].map({ $0 <= now }) ?? true && !isHeld(provider, now) {
             // What is known already stands before the rest in such a schedule.
             let known = scheduleKeepsTaken ? (waiting[provider]?.count ?? 0) + (underWay[provider] ?? 0) : 0
             wanted[provider] = room + known + resting.count
@@ -86,7 +90,22 @@ package struct Backlog: Sendable {
 
     /// The next look at any provider that has room; nil when none has.
     package func nextLook(_ policies: any PolicySource, limit: Int) -> MonotonicTime? {
-        rooms(policies, limit: limit).map { nextLooks[$0.provider] ?? MonotonicTime(nanoseconds: .min) }.min()
+        rooms(policies, limit: limit).map { room in
+            let look = nextLooks[room.provider] ?? MonotonicTime(nanoseconds: .min)
+            return max(look, heldUntil[room.provider] ?? look)
+        }.min()
+    }
+
+    /// Nothing of the provider is taken or started before `time`: it would be sent away as this one was.
+    package mutating func holdBack(_ provider: ProviderName, until time: MonotonicTime) {
+        heldUntil[provider] = max(heldUntil[provider] ?? time, time)
+    }
+
+    /// Something has changed: what was held back may go.
+    package mutating func letGo() { heldUntil.removeAll() }
+
+    private func isHeld(_ provider: ProviderName, _ now: MonotonicTime) -> Bool {
+        heldUntil[provider].map { $0 > now } ?? false
     }
 
     private func rooms(_ policies: any PolicySource, limit: Int) -> [(provider: ProviderName, room: Int)] {
@@ -104,12 +123,9 @@ package struct Backlog: Sendable {
     /// a start that finds no room would cost a round trip and come to nothing.
     package mutating func startable(_ policies: any PolicySource, limit: Int, now: MonotonicTime) -> [DueAccount] {
         var started: [DueAccount] = []
-        for (provider, ids) in waiting where !ids.isEmpty {
-            // More refreshes than exchanges: while answers are being stored the next requests are under way. The
-            // limiter keeps the exchanges within their bound.
+        for (provider, ids) in waiting where !ids.isEmpty && !isHeld(provider, now) {
             let policy = policies.policy(for: provider)
-            let exchanges = policy?.maxConcurrentExchanges ?? 1
-            var room = min(2 * exchanges - (underWay[provider] ?? 0), limit - total)
+            var room = freeRoom(provider, policy, limit: limit)
             guard room > 0 else { continue }
             if let rate = policy?.rateLimit {
                 room = paced(provider, rate, room: min(room, ids.count), now: now)
@@ -123,6 +139,12 @@ package struct Backlog: Sendable {
             started += batch.map { DueAccount(account: $0, provider: provider) }
         }
         return started
+    }
+
+    /// More refreshes than exchanges: while answers are being stored the next requests are under way. The limiter keeps
+    /// the exchanges within their bound.
+    private func freeRoom(_ provider: ProviderName, _ policy: RefreshPolicy?, limit: Int) -> Int {
+        min(2 * (policy?.maxConcurrentExchanges ?? 1) - (underWay[provider] ?? 0), limit - total)
     }
 
     /// How many of `room` may start by the provider's pace.
@@ -139,9 +161,23 @@ package struct Backlog: Sendable {
         return started
     }
 
-    /// When the next waiting account may start that only waits for its provider's pace; nil where none does.
-    package func nextStart() -> MonotonicTime? {
-        nextStarts.filter { waiting[$0.key]?.isEmpty == false }.values.min()
+    /// When the next waiting account may start that only waits for its provider's pace, or for the end of a pause; nil
+    /// where none does.
+    package func nextStart(_ policies: any PolicySource, limit: Int) -> MonotonicTime? {
+        waiting.compactMap { provider, ids in
+            // Where all places are taken it is the end of a refresh that makes room.
+            guard !ids.isEmpty, freeRoom(provider, policies.policy(for: provider), limit: limit) > 0 else { return nil }
+            guard let next = nextStarts[provider], let held = heldUntil[provider] else {
+                return nextStarts[provider] ?? heldUntil[provider]
+            }
+            return max(next, held)
+        }.min()
+    }
+
+    /// Until when the whole provider is to be left alone after this; nil where it is not.
+    package static func holdBack(after result: RefreshResult, now: MonotonicTime, wall: WallTime) -> MonotonicTime? {
+        guard case .failed(let failure, _) = result, failure.isHeldBack, let retryAt = failure.retryAt else { return nil }
+        return now + max(retryAt - wall, .zero)
     }
 
     /// When an account that was taken can be due again: no message has to tell of this instance's own work.

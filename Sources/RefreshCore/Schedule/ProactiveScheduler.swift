@@ -89,10 +89,14 @@ public final class ProactiveScheduler: Sendable {
         await withDiscardingTaskGroup { group in
             while !Task.isCancelled, reign.isCurrent {
                 if !hasReconciled { hasReconciled = await reconcile() }
-                for (account, look) in progress.takeFinished() {
-                    finished(account, lookAgainAt: look, in: &backlog)
+                for end in progress.takeFinished() {
+                    finished(end.account, lookAgainAt: end.lookAgainAt, in: &backlog)
+                    if let held = end.heldUntil { backlog.holdBack(end.account.provider, until: held) }
                 }
-                if poked.exchange(false, ordering: .relaxed) { backlog.lookBy(time.monotonic()) }
+                if poked.exchange(false, ordering: .relaxed) {
+                    backlog.letGo()
+                    backlog.lookBy(time.monotonic())
+                }
                 await refill(&backlog)
                 for account in backlog.startable(
                     policies, limit: configuration.maxConcurrent, now: time.monotonic())
@@ -101,7 +105,9 @@ public final class ProactiveScheduler: Sendable {
                     group.addTask { [self] in
                         let (result, _) = await coordinator.refresh(
                             account.account, provider: account.provider, demand: .whenDue)
-                        progress.ended(account, result, at: time.monotonic(), lookAgainAt: nextLook(after: result))
+                        progress.ended(
+                            account, result, at: time.monotonic(), lookAgainAt: nextLook(after: result),
+                            heldUntil: Backlog.holdBack(after: result, now: time.monotonic(), wall: time.wall()))
                         wakeup.fire()
                     }
                 }
@@ -113,7 +119,7 @@ public final class ProactiveScheduler: Sendable {
                 if !isSubscribed() { backlog.lookBy(blind) }
                 // Where enough is queued, only a finished refresh can change anything, and that fires the wakeup.
                 let look = backlog.nextLook(policies, limit: configuration.maxConcurrent) ?? summaryAt
-                let next = min(look, backlog.nextStart() ?? look)
+                let next = min(look, backlog.nextStart(policies, limit: configuration.maxConcurrent) ?? look)
                 await wakeup.wait(until: max(min(next, blind, summaryAt), time.monotonic()), time: time)
             }
             group.cancelAll()
@@ -183,9 +189,15 @@ public final class ProactiveScheduler: Sendable {
 
 /// What the refreshes that a scan has started report back to it.
 private final class ScanProgress: Sendable {
+    struct End {
+        var account: DueAccount
+        var lookAgainAt: MonotonicTime?
+        var heldUntil: MonotonicTime?
+    }
+
     private struct State {
         var tally = RefreshTally()
-        var finished: [(account: DueAccount, lookAgainAt: MonotonicTime?)] = []
+        var finished: [End] = []
     }
 
     private let state = NIOLockedValueBox(State())
@@ -195,15 +207,16 @@ private final class ScanProgress: Sendable {
     }
 
     func ended(
-        _ account: DueAccount, _ result: RefreshResult, at now: MonotonicTime, lookAgainAt: MonotonicTime?
+        _ account: DueAccount, _ result: RefreshResult, at now: MonotonicTime, lookAgainAt: MonotonicTime?,
+        heldUntil: MonotonicTime?
     ) {
         state.withLockedValue {
             $0.tally.ended(account, result, at: now)
-            $0.finished.append((account, lookAgainAt))
+            $0.finished.append(End(account: account, lookAgainAt: lookAgainAt, heldUntil: heldUntil))
         }
     }
 
-    func takeFinished() -> [(account: DueAccount, lookAgainAt: MonotonicTime?)] {
+    func takeFinished() -> [End] {
         state.withLockedValue { state in
             defer { state.finished.removeAll(keepingCapacity: true) }
             return state.finished

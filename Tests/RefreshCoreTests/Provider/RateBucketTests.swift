@@ -136,11 +136,35 @@ struct PaceTests {
         var started = 0
         var now = start
         for _ in 0..<100 {
-            guard let next = backlog.nextStart(), next < start + .seconds(11) else { break }
+            guard let next = backlog.nextStart(policies, limit: 100), next < start + .seconds(11) else { break }
             now = max(now, next)
             started += backlog.startable(policies, limit: 100, now: now).count
         }
         #expect((9...11).contains(started))
-        #expect(backlog.nextStart().map { $0 > now } == true)
+        #expect(backlog.nextStart(policies, limit: 100).map { $0 > now } == true)
+    }
+
+    @Test("a paused provider holds back what waits, until its time or a change")
+    func holdsBack() throws {
+        let policies = ModelPolicies(.test())
+        var backlog = Backlog()
+        let alice = DueAccount(account: try AccountID("alice"), provider: acme)
+        backlog.add(alice)
+        let start = MonotonicTime(nanoseconds: 0)
+        let wall = WallTime(milliseconds: 1_800_000_000_000)
+        let failure = RefreshFailure(.providerUnavailable, "502", retryAt: wall + .seconds(30), isHeldBack: true)
+        let until = try #require(Backlog.holdBack(after: .failed(failure, nil), now: start, wall: wall))
+        #expect(until == start + .seconds(30))
+        var own = failure
+        own.isHeldBack = false
+        #expect(Backlog.holdBack(after: .failed(own, nil), now: start, wall: wall) == nil)
+        backlog.holdBack(acme, until: until)
+        #expect(backlog.startable(policies, limit: 10, now: start + .seconds(29)).isEmpty)
+        #expect(backlog.wanted(policies, limit: 10, now: start + .seconds(29)).isEmpty)
+        #expect(backlog.nextStart(policies, limit: 10) == until)
+        var changed = backlog
+        changed.letGo()
+        #expect(changed.startable(policies, limit: 10, now: start) == [alice])
+        #expect(backlog.startable(policies, limit: 10, now: until) == [alice])
     }
 }
