@@ -196,20 +196,20 @@ public struct RedisAccountStore: AccountStore {
     public func settle(_ request: SettleRequest) async throws(StoreError) -> SettleReply {
         let id = request.account
         let partition = keys.partitionNumber(id)
+        let attempt: [any RedisArgument] = [
+            id.rawValue, request.provider.rawValue, request.attempt.rawValue, request.generation.rawValue,
+            request.disposition.rawValue, request.fault.kind.rawValue, request.fault.message,
+            request.retryAfter.wholeMilliseconds, request.pauseProvider.map { String($0.wholeMilliseconds) } ?? "",
+            keys.changes, origin.rawValue, link.isFrugal ? 1 : 0, refusedFingerprint(request), request.health.rawValue,
+        ]
+        let followsFailures: [any RedisArgument] = [request.followsFailures ? 1 : 0]
         let reply = try await link.evaluate(
             link.isFrugal ? ScriptLibrary.frugalSettle : ScriptLibrary.settle,
             keys: [
                 keys.account(id), keys.lock(id), keys.due(partition, request.provider), keys.orphans(id),
                 keys.events(partition), keys.pauses(partition),
             ],
-            arguments: [
-                id.rawValue, request.provider.rawValue, request.attempt.rawValue, request.generation.rawValue,
-                request.disposition.rawValue, request.fault.kind.rawValue, request.fault.message,
-                request.retryAfter.wholeMilliseconds, request.pauseProvider.map { String($0.wholeMilliseconds) } ?? "",
-                keys.changes, origin.rawValue, link.isFrugal ? 1 : 0,
-                refusedFingerprint(request),
-                request.health.rawValue,
-            ] + RedisLink.arguments(of: request) + [request.followsFailures ? 1 : 0])
+            arguments: attempt + RedisLink.arguments(of: request) + followsFailures)
         guard reply.count >= 3, let word = reply[0].string, link.align(reply, at: 1) != nil else {
             throw .malformed("SETTLE")
         }

@@ -20,12 +20,11 @@ extension RedisLink {
             default: "pause"
             }
         guard what != "pause" || request.pauseProvider != nil else { return }
-        await spread(
-            from: partition,
-            [
-                request.provider.rawValue, what, request.pauseProvider.map { String($0.wholeMilliseconds) } ?? "",
-                request.fault.kind.rawValue, request.fault.message, request.attempt.rawValue,
-            ] + Self.arguments(of: request))
+        let noted: [any RedisArgument] = [
+            request.provider.rawValue, what, request.pauseProvider.map { String($0.wholeMilliseconds) } ?? "",
+            request.fault.kind.rawValue, request.fault.message, request.attempt.rawValue,
+        ]
+        await spread(from: partition, noted + Self.arguments(of: request))
     }
 
     /// A COMMIT has ended the failures of a provider.

@@ -63,7 +63,7 @@ public struct AccountIntake: Sendable {
             id: id, provider: provider, name: name, credentials: credentials,
             dueAt: policy.dueTime(due ?? now, grant: policy.grantTerm(told, authorizedAt: now), now: now),
             overwrite: overwrite, ifGeneration: ifGeneration, traits: traits, resumes: resumes, attempt: attempt,
-            isForced: isForced, mayShareToken: policy.rotation == .reusable)
+            isForced: isForced, mayShareToken: policy.rotation == .reusable || policy.accountFields != nil)
     }
 
     /// - Throws: ``Refusal`` for labels that cannot be stored.
