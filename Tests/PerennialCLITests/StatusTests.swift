@@ -30,7 +30,9 @@ struct StatusTests {
         #expect(StatusCommand.describe(none, of: 1) == "Commands   no forecast yet, budget 16000 a day")
     }
 
-    @Test func `a provider that is asked as usual is not mentioned, and one that is paused says why and until when`() throws {
+    @Test func `a provider that is asked as usual is not mentioned, and one that is paused says why and until when`()
+        throws
+    {
         let acme = try ProviderName("acme")
         let now = WallTime(milliseconds: 1_800_000_000_000)
         #expect(StatusCommand.Report.Provider(ProviderCondition(provider: acme)) == nil)

@@ -74,7 +74,7 @@ struct LoginDesk: Sendable {
     private func answered(_ result: ExchangeResult) throws(LoginError) -> RawTokenResponse {
         switch result {
         case .answered(let response): return response
-        case .unsent(let reason):
+        case .unsent(let reason), .unreachable(let reason):
             throw LoginError(.unreachable, "the code could not be sent to the token endpoint: \(reason). Log in again")
         case .unanswered(let reason):
             throw LoginError(

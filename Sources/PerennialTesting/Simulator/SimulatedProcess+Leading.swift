@@ -142,7 +142,9 @@ extension SimulatedProcess {
         if scanAgain { return wakeScan() }
         let blind = monotonic() + (cache.isSubscribed ? Self.interval : .seconds(1))
         if !cache.isSubscribed { backlog.lookBy(blind) }
-        let look = min(backlog.nextLook(world.policies, limit: Self.most) ?? blind, blind, backlog.nextStart(world.policies, limit: Self.most) ?? blind)
+        let look = min(
+            backlog.nextLook(world.policies, limit: Self.most) ?? blind, blind,
+            backlog.nextStart(world.policies, limit: Self.most) ?? blind)
         scanSerial += 1
         let serial = scanSerial
         after(max(look - monotonic(), .milliseconds(1))) { [self] in if scanSerial == serial { scan() } }

@@ -181,7 +181,8 @@ public struct ProviderDefinition: Sendable, Hashable {
             provider: name, rotation: rotation, skew: skew, window: window, sendBy: sendBy,
             exchangeDeadline: exchangeDeadline, connectTimeout: connectTimeout, lockTTL: lockTTL,
             maxConcurrentExchanges: maxConcurrent, backoffBase: backoffBase, backoffCap: backoffCap,
-            accountFields: accountFields, rateLimit: rateLimit, circuitBreaker: circuitBreaker, grantMaxAge: grantMaxAge,
+            accountFields: accountFields, rateLimit: rateLimit, circuitBreaker: circuitBreaker,
+            grantMaxAge: grantMaxAge,
             grantWarning: grantWarning)
     }
 

@@ -69,7 +69,7 @@ public struct DevicePolling: Sendable {
 
     public mutating func next(after result: ExchangeResult) -> Step {
         switch result {
-        case .unsent, .unanswered:
+        case .unsent, .unreachable, .unanswered:
             // RFC 8628 §3.5: fewer questions to a server that does not answer.
             interval = min(interval * 2, Self.longest)
             return .wait(interval)

@@ -45,7 +45,7 @@ public struct LoginClient: Sendable {
             throw LoginError(.refused, "the request cannot be made: \(error.description)")
         }
         switch await send(request, secrets: []) {
-        case .unsent(let reason), .unanswered(let reason):
+        case .unsent(let reason), .unreachable(let reason), .unanswered(let reason):
             throw LoginError(.unreachable, "the device authorization endpoint could not be asked: \(reason)")
         case .answered(let response) where response.mayHoldTokens: return try DeviceAuthorization(response.body)
         case .answered(let response):

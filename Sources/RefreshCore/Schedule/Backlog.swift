@@ -176,7 +176,9 @@ package struct Backlog: Sendable {
 
     /// Until when the whole provider is to be left alone after this; nil where it is not.
     package static func holdBack(after result: RefreshResult, now: MonotonicTime, wall: WallTime) -> MonotonicTime? {
-        guard case .failed(let failure, _) = result, failure.isHeldBack, let retryAt = failure.retryAt else { return nil }
+        guard case .failed(let failure, _) = result, failure.isHeldBack, let retryAt = failure.retryAt else {
+            return nil
+        }
         return now + max(retryAt - wall, .zero)
     }
 
