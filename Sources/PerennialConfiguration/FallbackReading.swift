@@ -8,8 +8,9 @@ enum FallbackReading {
             var tokens: [AccountID: FallbackToken] = [:]
             for name in accounts.keys {
                 guard let fallback = accounts.section(name, { token($0) }) ?? nil else { continue }
-                do {
-                    tokens[try AccountID(name)] = fallback
+                do throws(InvalidName) {
+                    let id = try AccountID(name)
+                    tokens[id] = fallback
                 } catch {
                     accounts.report(.invalidValue, name, error.description)
                 }

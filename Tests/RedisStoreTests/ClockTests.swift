@@ -34,7 +34,7 @@ struct ClockTests {
             let soon = try await fixture.now() + .seconds(60)
             let key = fixture.link.keys.pauses(0)
             _ = try await fixture.redis("HSET", key, "acme", "\(soon.milliseconds) throttled too many requests")
-            #expect(try await fixture.begin("a", "attempt-1").word == "cooling")
+            #expect(try await fixture.begin("a", "attempt-1").word == "paused")
             let later = soon + Self.ahead
             _ = try await fixture.redis("HSET", key, "acme", "\(later.milliseconds) throttled too many requests")
             #expect(try await fixture.begin("a", "attempt-1").word == "granted")

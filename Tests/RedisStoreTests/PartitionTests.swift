@@ -129,7 +129,7 @@ func pauses(_ fixture: StoreFixture) async throws {
     // Another that was under way with it was told less: the longer pause stands, everywhere.
     _ = try await fixture.settle(
         names[1], "attempt-1", generation: 1, .released, kind: .throttled, pause: .milliseconds(1))
-    for name in names { #expect(try await fixture.begin(name, "attempt-2", ignoresBackoff: true).word == "cooling") }
+    for name in names { #expect(try await fixture.begin(name, "attempt-2", ignoresBackoff: true).word == "paused") }
     let batch = try await fixture.schedule.takeDue(limits: [StoreFixture.provider: 10], hold: .seconds(30))
     #expect(batch.due.isEmpty)
     let wait = try #require(batch.nextDueIn)

@@ -1,4 +1,5 @@
 import PerennialServers
+import RedisClient
 import RedisStore
 import RefreshCore
 import Testing

@@ -1,3 +1,4 @@
+import RedisClient
 import RedisStore
 import RefreshCore
 import Sealing

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Perennial
+import PerennialConfiguration
 import PerennialAPI
 import Providers
 import RedisStore

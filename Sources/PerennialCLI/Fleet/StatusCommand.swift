@@ -1,6 +1,7 @@
 import ArgumentParser
 import Perennial
 import PerennialConfiguration
+import Providers
 import RedisStore
 import RefreshCore
 

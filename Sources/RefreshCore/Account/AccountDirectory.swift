@@ -34,7 +34,7 @@ public struct AccountPut: Sendable, Hashable {
     public init(
         id: AccountID, provider: ProviderName, name: String?, credentials: Credentials, dueAt: WallTime,
         overwrite: OverwriteRule = .always, ifGeneration: Generation? = nil, traits: TraitChanges = .none,
-        resumes: Bool = false, attempt: AttemptID? = nil, isForced: Bool = false, mayShareToken: Bool = false
+        resumes: Bool = false, attempt: AttemptID? = nil, isForced: Bool = false, mayShareToken: Bool = true
     ) {
         self.traits = traits
         self.resumes = resumes
