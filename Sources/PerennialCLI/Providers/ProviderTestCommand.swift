@@ -94,7 +94,8 @@ struct ProviderTestCommand: AsyncParsableCommand {
         }
         await curl.shutdown()
         switch result {
-        case .unsent(let reason): throw CommandFailure(.remote, "nothing was sent: \(reason)")
+        case .unsent(let reason), .unreachable(let reason):
+            throw CommandFailure(.remote, "nothing was sent: \(reason)")
         case .unanswered(let reason): throw CommandFailure(.remote, "the request was sent and not answered: \(reason)")
         case .answered(let response):
             let report = ProviderReport(

@@ -103,7 +103,8 @@ struct ModelComparison {
             pool: pick([.keep, .remove, .set(try PoolName("p\(serial)"))]),
             tier: pick([.keep, .remove, .set(try TierName("t\(serial)"))]),
             labels: pick([
-                .keep, .merge(merge), .merge(merge), .replace(.none), .replace(try AccountLabels(["x": "y"])),
+                .keep, .merge(merge), .merge(merge), .merge(merge), .merge(merge), .merge(merge),
+                .replace(oneIn(2) ? .none : try AccountLabels(["x": "y"])),
             ]),
             proxy: pick([.keep, .remove, .set(.direct), .set(.server(server))]))
     }
