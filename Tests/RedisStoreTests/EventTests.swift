@@ -238,6 +238,19 @@ struct EventTests {
         }
     }
 
+    /// Not every hosted service knows XINFO.
+    @Test func aServerThatDoesNotKnowXINFOIsReadAllTheSame() async throws {
+        try await StoreFixture.run { fixture in
+            let stream = RedisEventStream(link: fixture.link)
+            _ = try await fixture.redis("ACL", "SETUSER", "default", "-xinfo")
+            #expect(try await stream.extent(0) == EventStreamExtent(last: .start, length: 0, appended: nil))
+            let log = RedisEventLog(link: fixture.link)
+            for number in 1...3 { try await log.append("account.paused", [.init("account", "a\(number)")]) }
+            let last = try #require(try await events(fixture).last)
+            #expect(try await stream.extent(0) == EventStreamExtent(last: last.position, length: 3, appended: nil))
+        }
+    }
+
     @Test func whatAnotherProgramPutThereStopsNothing() async throws {
         try await StoreFixture.run { fixture in
             let key = fixture.link.keys.events(0)

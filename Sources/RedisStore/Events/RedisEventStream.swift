@@ -44,12 +44,13 @@ public struct RedisEventStream: EventStream {
 
     public func extent(_ partition: Int) async throws(StoreError) -> EventStreamExtent {
         let key = link.keys.events(partition)
-        let empty = EventStreamExtent(last: .start, length: 0, appended: 0)
         let reply: RESPValue
         do {
             reply = try await link.send(RedisCommand("XINFO", "STREAM", key), key: key)
-        } catch  where error.code == .refused && error.message.contains("no such key") {
-            return empty
+        } catch  where error.code == .refused {
+            // No stream yet, or a service that does not know the command.
+            if error.message.contains("no such key") { return EventStreamExtent(last: .start, length: 0, appended: 0) }
+            return try await extentWithoutCount(key)
         }
         guard let pairs = reply.array, pairs.count.isMultiple(of: 2) else { throw .malformed("XINFO STREAM") }
         var values: [String: RESPValue] = [:]
@@ -61,6 +62,16 @@ public struct RedisEventStream: EventStream {
         else { throw .malformed("XINFO STREAM") }
         return EventStreamExtent(
             last: last, length: Int(length), appended: values["entries-added"]?.int.map { Int($0) })
+    }
+
+    private func extentWithoutCount(_ key: String) async throws(StoreError) -> EventStreamExtent {
+        let replies = try await link.pipeline(
+            [RedisCommand("XREVRANGE", key, "+", "-", "COUNT", 1), RedisCommand("XLEN", key)], key: key)
+        guard replies.count == 2, let newest = replies[0].array, let length = replies[1].int else {
+            throw .malformed("the stream of events")
+        }
+        let last = newest.first?.array?.first?.string.flatMap { FleetEvent.Position($0) } ?? .start
+        return EventStreamExtent(last: last, length: Int(length), appended: nil)
     }
 
     static func event(_ entry: RESPValue, of partition: Int) throws(StoreError) -> FleetEvent {
