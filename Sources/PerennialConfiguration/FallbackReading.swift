@@ -20,6 +20,8 @@ enum FallbackReading {
     }
 
     private static func token(_ section: ConfigurationSection) -> FallbackToken? {
+        // What is no mapping at all has been reported.
+        guard section.isMapping else { return nil }
         let value = section.string("token", secret: true)
         let file = section.string("token_file")
         let type = section.string("token_type") ?? "Bearer"

@@ -1,3 +1,4 @@
+import NIOConcurrencyHelpers
 import RefreshCore
 import Testing
 

@@ -1,3 +1,4 @@
+import CurlClient
 import Providers
 import RefreshCore
 import Testing

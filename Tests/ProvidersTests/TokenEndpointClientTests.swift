@@ -67,7 +67,7 @@ struct TokenEndpointClientTests {
         let server = try LoopbackServer(.hangUp)
         server.stop()
         let (result, _) = try await exchange(definition(port: server.port))
-        guard case .unsent(let message) = result else {
+        guard case .unreachable(let message) = result else {
             Issue.record("\(result)")
             return
         }

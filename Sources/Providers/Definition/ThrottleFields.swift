@@ -8,6 +8,8 @@ extension RateLimit {
     /// `rate_limit: { requests: 30, per: 1m, burst: 3 }`.
     static func read(_ key: String, in section: ConfigurationSection) -> RateLimit? {
         section.section(key) { limit in
+            // What is no mapping at all has been reported.
+            guard limit.isMapping else { return nil }
             let requests = limit.int("requests", in: 1...1_000_000)
             let per = limit.duration("per", in: .seconds(1) ... .seconds(86_400))
             let burst = limit.int("burst", in: 1...1_000_000)

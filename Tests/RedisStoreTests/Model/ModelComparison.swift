@@ -56,7 +56,7 @@ struct ModelComparison {
         let now = try await now()
         let hasAccess = oneIn(2)
         let life = Duration.seconds(pick([-60, 600, 3600]))
-        let token = oneIn(6) ? pick(Array(tokens.suffix(4))) : Secret("r\(serial)")
+        let token = oneIn(3) ? pick(Array(tokens.suffix(3))) : Secret("r\(serial)")
         tokens.append(token)
         let put = AccountPut(
             id: id, provider: oneIn(8) ? Self.providers[1] : Self.providers[0], name: oneIn(2) ? nil : "n\(serial)",
@@ -94,7 +94,7 @@ struct ModelComparison {
     private mutating func traits() throws -> TraitChanges {
         var merge: [String: String?] = [:]
         // Some accounts get nearly as many labels as there can be, so that a further one is too many now and then.
-        for _ in 0..<pick([1, 2, 12]) {
+        for _ in 0..<pick([1, 12, 24]) {
             let key = "k\(Int.random(in: 0..<40, using: &random))"
             merge.updateValue(oneIn(4) ? nil : pick(["v\(serial)", "a=b", "é \"x\"", "="]), forKey: key)
         }
@@ -161,7 +161,7 @@ struct ModelComparison {
 
     private mutating func settle(_ id: AccountID) async throws -> String {
         let disposition = pick([SettleRequest.Disposition.released, .released, .refused, .unresolved, .limited])
-        let refused = disposition == .refused && !oneIn(4) ? pick(Array(tokens.suffix(4))) : nil
+        let refused = disposition == .refused && !oneIn(4) ? pick(Array(tokens.suffix(3))) : nil
         let request = SettleRequest(
             account: id, provider: oneIn(8) ? Self.providers[1] : Self.providers[0], attempt: oldAttempt(of: id),
             generation: generation(near: id), disposition: disposition,
