@@ -29,6 +29,11 @@ import Testing
             ).content
         }
 
+        /// Whether the code waited for a decision: 1 or 0.
+        mutating func decide(_ userCode: String, _ decision: MockAuthorization.Device.Decision) -> Int {
+            state.decide(userCode: userCode, decision, at: now) ? 1 : 0
+        }
+
         mutating func ask(_ device: String) -> String? {
             let answer = state.token(MockTokenRequest(.deviceCode(device), client: .init(id: "app")), at: now)
             switch answer.content {
@@ -115,9 +120,9 @@ import Testing
         #expect(site.ask(code) == "slow_down")
         site.now = site.now.advanced(by: .seconds(12))
         #expect(site.ask(code) == "authorization_pending")
-        #expect(!site.state.decide(userCode: "NOPE-NOPE", .denied, at: site.now))
-        #expect(site.state.decide(userCode: device.userCode, .allowed(account: "bob"), at: site.now))
-        #expect(!site.state.decide(userCode: device.userCode, .denied, at: site.now))
+        #expect(site.decide("NOPE-NOPE", .denied) == 0)
+        #expect(site.decide(device.userCode, .allowed(account: "bob")) == 1)
+        #expect(site.decide(device.userCode, .denied) == 0)
         site.now = site.now.advanced(by: .seconds(30))
         #expect(site.ask(code) == nil)
         site.now = site.now.advanced(by: .seconds(30))
@@ -128,7 +133,7 @@ import Testing
         var site = Site()
         let (first, _) = site.state.startDevice(client: "app", scope: nil, issuer: "", at: site.now)
         let (second, device) = site.state.startDevice(client: "app", scope: nil, issuer: "", at: site.now)
-        #expect(site.state.decide(userCode: device.userCode, .denied, at: site.now))
+        #expect(site.decide(device.userCode, .denied) == 1)
         #expect(site.ask(second) == "access_denied")
         site.now = site.now.advanced(by: .seconds(601))
         #expect(site.ask(first) == "expired_token")

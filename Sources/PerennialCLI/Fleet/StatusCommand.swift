@@ -100,7 +100,8 @@ struct StatusCommand: AsyncParsableCommand {
         var report = Report(
             redisVersion: await ServerSurvey.version(instance.link),
             warnings: await ServerSurvey.warnings(instance.link)
-                + JournalWords.warnings(try desk.reports(), catalog: desk.catalog, now: desk.now),
+                + JournalWords.warnings(try desk.reports(), catalog: desk.catalog, now: desk.now)
+                + LoginWords.warnings(try LoginVault(instance.configuration)),
             leader: try await instance.leases.holder().map { Report.Lead(instance: $0.instance, epoch: $0.epoch) },
             instances: fleet, commands: Report.Commands(fleet, budget: instance.configuration.redis.commandBudget),
             providers: try await instance.providerMonitor.conditions(

@@ -16,12 +16,7 @@ struct LoginDesk: Sendable {
     func logIn() async throws {
         let (definition, flow) = try plan.check(instance.configuration.providers)
         try await checkAccount(of: definition)
-        let left = vault.attempts().count
-        if left > 0 {
-            Terminal.standardError(
-                "note: \(left) earlier \(left == 1 ? "log-in waits" : "log-ins wait") to be stored: "
-                    + "perennial login --unfinished")
-        }
+        for warning in LoginWords.warnings(vault) { Terminal.standardError("note: \(warning)") }
         let curl = CurlClient()
         do {
             let (response, nonce, page) = try await receive(definition, flow, curl)
@@ -135,6 +130,18 @@ struct LoginDesk: Sendable {
             }
         }
         if let first = failures.first { throw first }
+    }
+}
+
+/// What is said of log-ins in more than one place.
+enum LoginWords {
+    static func warnings(_ vault: LoginVault) -> [String] {
+        let count = vault.attempts().count
+        guard count > 0 else { return [] }
+        return [
+            "\(count) \(count == 1 ? "log-in was" : "log-ins were") received on this machine and not stored yet: "
+                + "perennial login --unfinished stores \(count == 1 ? "it" : "them")"
+        ]
     }
 }
 
