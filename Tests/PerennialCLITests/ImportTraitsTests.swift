@@ -16,7 +16,8 @@ import Testing
             try record(
                 #"{"id":"a","provider":"p","refresh_token":"r","pool":"shared","tier":"t","labels":{"team":"x","n":"a;b"},"#
                     + #""proxy":"socks5h://ann:pa%3Ass@h:1080"}"#))
-        #expect(record.traits.pool == .set(try PoolName("shared")) && record.traits.tier == .set(try TierName("t")))
+        #expect(record.traits.pool == .set(try PoolName("shared")))
+        #expect(record.traits.tier == .set(try TierName("t")))
         #expect(record.traits.labels == .replace(try AccountLabels(["team": "x", "n": "a;b"])))
         guard case .set(let proxy) = record.traits.proxy else {
             Issue.record("no proxy")

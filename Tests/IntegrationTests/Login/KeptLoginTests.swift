@@ -1,4 +1,5 @@
 import Glibc
+import MockProvider
 import PerennialServers
 import Testing
 

@@ -99,9 +99,8 @@ struct LoginSite: Sendable {
     }
 
     static func parameter(_ name: String, of url: String) -> String {
-        let query = url.split(separator: "?", maxSplits: 1).last ?? ""
-        let pair = query.split(separator: "&").first { $0.hasPrefix(name + "=") } ?? ""
-        return String(pair.dropFirst(name.count + 1)).removingPercentEncoding ?? ""
+        let items = URLComponents(string: url)?.queryItems ?? []
+        return items.first { $0.name == name }?.value ?? ""
     }
 
     /// A browser: follows redirects; what it ends up with, and where.

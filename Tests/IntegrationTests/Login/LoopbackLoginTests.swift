@@ -1,4 +1,6 @@
+import CurlClient
 import Glibc
+import MockProvider
 import PerennialServers
 import Testing
 
@@ -158,8 +160,6 @@ struct LoopbackLoginTests {
                 #expect(try await site.end(of: process) == 1)
                 #expect(process.log.contains(words), "\(process.log)")
             }
-            let seed = try await site.mock.seedOne("x-", isExpired: true)
-            _ = seed
         }
     }
 

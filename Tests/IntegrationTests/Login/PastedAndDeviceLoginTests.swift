@@ -1,4 +1,5 @@
 import Glibc
+import MockProvider
 import PerennialServers
 import Testing
 
@@ -105,7 +106,7 @@ extension LoginSite {
     }
 
     func userCode(_ login: ServerProcess) async throws -> String {
-        func code() -> String? {
+        @Sendable func code() -> String? {
             login.log.split(separator: "\n").first { $0.hasPrefix("    ") }.map { String($0.drop { $0 == " " }) }
         }
         try await login.waitUntil("showing a code", timeout: .seconds(30)) { code() != nil }
