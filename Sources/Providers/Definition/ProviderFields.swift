@@ -245,7 +245,7 @@ enum ProviderKeys {
         "preset", "token_url", "allow_insecure_http", "grant", "client_id", "client_secret", "client_auth",
         "request_format", "scope", "audience", "resource", "account_fields", "signing", "assertion",
         "client_assertion", "response", "errors", "rotation", "skew", "window", "default_lifetime",
-        "exchange_deadline", "connect_timeout", "send_by", "lock_ttl", "max_concurrent", "backoff", "ca_file", "proxy",
-        "login",
+        "exchange_deadline", "connect_timeout", "send_by", "lock_ttl", "max_concurrent", "backoff", "ca_file",
+        "proxy", "login", "login.params", "login.exchange",
     ]
 }

@@ -32,7 +32,9 @@ public struct RequestRoute: Sendable {
     public func words(for error: CurlError) -> String {
         guard let proxy else { return error.message }
         guard error.code == .proxy else { return "through the proxy \(proxy.url): \(error.message)" }
-        let isRefused = ["407", "rejected", "authenticat", "No authentication"].contains { error.message.contains($0) }
+        let isRefused = ["response 407", "response 401", "rejected", "authenticat", "No authentication"].contains {
+            error.message.contains($0)
+        }
         let advice =
             !isRefused
             ? ""

@@ -63,7 +63,7 @@ private struct DefinitionPage {
         writeAnswer()
         writeTimes()
         if let proxy = definition.proxy { add("proxy", proxy.shown) }
-        add("login", definition.login.shown)
+        add("login", definition.login.shown(hiding: definition.given))
     }
 
     private mutating func writeClient() {

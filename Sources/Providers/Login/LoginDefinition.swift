@@ -113,29 +113,32 @@ public struct LoginDefinition: Sendable, Hashable {
         }
     }
 
-    /// As it could stand in the configuration; what may be a key is `***`. Nil where there is nothing.
-    var shown: JSONValue? {
+    /// As it could stand in the configuration; nil where there is nothing.
+    ///
+    /// - Parameter given: the provider's keys that the configuration gave: values under them may be keys and are `***`.
+    func shown(hiding given: Set<String>) -> JSONValue? {
         var members: [JSONValue.Member] = []
         func add(_ key: String, _ value: JSONValue?) {
             if let value { members.append(.init(name: key, value: value)) }
         }
         func add(_ key: String, _ value: String?) { add(key, value.map { .string($0) }) }
-        add("flow", standardFlow?.rawValue)
+        add("flow", flow?.rawValue)
         add("authorization_url", authorizationURL.map { EndpointURL.masked($0) })
         add("device_authorization_url", deviceAuthorizationURL.map { EndpointURL.masked($0) })
         add("redirect_uri", redirectURI?.text)
         add("redirect_ports", redirectPorts.map { .array($0.map { .integer(Int64($0)) }) })
         add("scope", scope)
-        add("params", Self.shown(parameters ?? []))
+        add("params", Self.shown(parameters ?? [], isHidden: given.contains("login.params")))
         add("issuer", issuer)
-        add("exchange", exchange?.shown)
+        add("exchange", exchange?.shown(isHidden: given.contains("login.exchange")))
         add("account_id", accountID?.description)
         add("account_name", accountName?.description)
         return members.isEmpty ? nil : .object(members)
     }
 
-    fileprivate static func shown(_ fields: [Field]) -> JSONValue? {
-        fields.isEmpty ? nil : .object(fields.map { .init(name: $0.name, value: .string("***")) })
+    fileprivate static func shown(_ fields: [Field], isHidden: Bool) -> JSONValue? {
+        guard !fields.isEmpty else { return nil }
+        return .object(fields.map { .init(name: $0.name, value: .string(isHidden ? "***" : $0.value.reveal())) })
     }
 
     /// The keys of the configuration with their effective values, in one line each.
@@ -147,20 +150,22 @@ public struct LoginDefinition: Sendable, Hashable {
             default: [(key, value.scalarText ?? "")]
             }
         }
-        return shown.map { lines("login", $0) } ?? []
+        let flow = standardFlow.map { [(key: "login.flow", value: $0.rawValue)] } ?? []
+        let all = shown(hiding: ["login.params", "login.exchange"]).map { lines("login", $0) } ?? []
+        return flow + all.filter { $0.key != "login.flow" }
     }
 }
 
 extension LoginDefinition.Exchange {
-    fileprivate var shown: JSONValue {
+    fileprivate func shown(isHidden: Bool) -> JSONValue {
         var members: [JSONValue.Member] = []
         func add(_ key: String, _ value: JSONValue?) {
             if let value { members.append(.init(name: key, value: value)) }
         }
         add("token_url", tokenURL.map { .string(EndpointURL.masked($0)) })
         add("request_format", requestFormat.map { .string($0.rawValue) })
-        add("params", LoginDefinition.shown(parameters))
-        add("headers", LoginDefinition.shown(headers))
+        add("params", LoginDefinition.shown(parameters, isHidden: isHidden))
+        add("headers", LoginDefinition.shown(headers, isHidden: isHidden))
         if includesState { add("include_state", .bool(true)) }
         return .object(members)
     }

