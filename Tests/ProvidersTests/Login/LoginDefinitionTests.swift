@@ -16,7 +16,7 @@ struct LoginDefinitionTests {
         ("login: { redirect_uri: \"http://127.0.0.1:7/cb\", redirect_ports: [8] }", "redirect_ports", "not used"),
         ("login: { params: { state: x } }", "login.params.state", "made with the request"),
         ("login: { exchange: { params: { code: x } } }", "exchange.params.code", "made with the request"),
-        ("login: { exchange: { headers: { Authorization: x } } }", "headers.Authorization", "can be set here"),
+        ("login: { exchange: { headers: { Authorization: x } } }", "headers.Authorization", "cannot be set"),
         ("login: { account_id: email }", "login.account_id", "id_token:/email"),
         ("login: { authorisation_url: \"https://h\" }", "login.authorisation_url", "did you mean authorization_url?"),
         ("proxy: s3cret", "proxy", "is no URL"),
