@@ -121,7 +121,14 @@ struct Bench: Sendable {
     /// The token that every instance hands out is the one the double issued last, and fit for a header.
     func expectGoodToken(of subject: Subject) async throws {
         for number in 0..<fleet.instances.count {
-            let reply = try await fleet.token(subject.id, through: number)
+            var reply = try await fleet.token(subject.id, through: number)
+            // An instance may not have heard of the newest generation yet, and the one before is still good.
+            let newest = try await fleet.account(subject.id, through: number).generation
+            let deadline = ContinuousClock.now + .seconds(5)
+            while let document = reply.document, document.generation < newest, ContinuousClock.now < deadline {
+                try await Task.sleep(for: .milliseconds(50))
+                reply = try await fleet.token(subject.id, through: number)
+            }
             guard let document = reply.document else {
                 throw Finding(
                     description: "expected a token from instance \(number + 1), saw \(reply.words); "
