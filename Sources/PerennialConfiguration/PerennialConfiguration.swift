@@ -24,6 +24,7 @@ public struct PerennialConfiguration: Sendable, Hashable {
     public var webhooks = WebhookCatalog()
     /// Tokens that stand in for those of accounts while there is nothing else.
     public var fallbacks: [AccountID: FallbackToken] = [:]
+    public var pools = PoolCatalog()
 
     public init(stateDirectory: String, providers: ProviderCatalog = ProviderCatalog()) {
         self.stateDirectory = stateDirectory

@@ -63,6 +63,8 @@ public struct Keys: Sendable, Hashable {
     public var fingerprints: String { "\(prefix):fingerprints" }
     /// Hash: instance id to what it says of itself.
     public var instances: String { "\(prefix):instances" }
+    /// Hash: the run of a pool's acquisition chain that is under way, when the next may start, how many there were today.
+    public func acquisition(_ pool: PoolName) -> String { "\(prefix):{pool:\(pool.rawValue)}:acquisition" }
     /// Channel: account, generation, outcome; leader released.
     public var changes: String { "\(prefix):changes" }
 

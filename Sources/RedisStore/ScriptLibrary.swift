@@ -34,6 +34,10 @@ enum ScriptLibrary {
     static let leaseAcquire = plain("lease_acquire", PackageResources.lease_acquire_lua, "GET PTTL")
     static let leaseRenew = plain("lease_renew", PackageResources.lease_renew_lua, "GET PEXPIRE")
     static let leaseRelease = plain("lease_release", PackageResources.lease_release_lua, "GET DEL PUBLISH")
+    static let acquisitionClaim = account(
+        "acquisition_claim", PackageResources.acquisition_claim_lua, "TIME HMGET HSET")
+    static let acquisitionFinish = account(
+        "acquisition_finish", PackageResources.acquisition_finish_lua, "TIME HMGET HDEL HDEL")
 
     private static func plain(_ name: String, _ source: [UInt8], _ commands: String) -> RedisScript {
         RedisScript(

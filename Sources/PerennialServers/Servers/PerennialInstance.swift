@@ -9,7 +9,7 @@ public struct PerennialInstance: Sendable {
 
     /// Starts an instance and waits until `/readyz` says that it is ready.
     public static func start(
-        _ workshop: Workshop, configuration: String, number: Int = 1
+        _ workshop: Workshop, configuration: String, number: Int = 1, options: [String] = []
     ) async throws -> PerennialInstance {
         let port = try FreePort.find()
         let process = try await workshop.start(
@@ -17,7 +17,7 @@ public struct PerennialInstance: Sendable {
             [
                 "serve", "--config", configuration, "--listen", "127.0.0.1:\(port)", "--state-dir",
                 workshop.path("state-\(number)"),
-            ])
+            ] + options)
         let instance = PerennialInstance(port: port, process: process)
         try await process.waitUntil("ready", timeout: .seconds(30)) {
             let answer = try? await workshop.http.execute(CurlRequest(url: instance.origin + "/readyz"))

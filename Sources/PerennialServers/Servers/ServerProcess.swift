@@ -36,15 +36,22 @@ public actor ServerProcess {
     ///
     /// - Throws: ``ServerFailure`` with the end of its output when it failed or did not end.
     public func waitForSuccess(timeout: Duration) async throws {
+        try await waitUntilEnded(timeout: timeout)
+        guard child.exitCode == 0 else {
+            throw ServerFailure("\(name) failed with code \(child.exitCode ?? -1):\n\(log.suffix(2000))")
+        }
+    }
+
+    /// Waits for the end of a program that ends by itself, well or not.
+    ///
+    /// - Throws: ``ServerFailure`` with the end of its output when it has not ended in time.
+    public func waitUntilEnded(timeout: Duration) async throws {
         let deadline = ContinuousClock.now + timeout
         while child.isRunning {
             guard ContinuousClock.now < deadline else {
                 throw ServerFailure("\(name) has not ended after \(timeout):\n\(log.suffix(2000))")
             }
             try await Task.sleep(for: .milliseconds(5))
-        }
-        guard child.exitCode == 0 else {
-            throw ServerFailure("\(name) failed with code \(child.exitCode ?? -1):\n\(log.suffix(2000))")
         }
     }
 

@@ -229,7 +229,7 @@ struct ProviderFields {
         "content-length", "transfer-encoding", "expect", "host", "connection",
     ]
 
-    private static func refuseHeader(_ name: String) -> String? {
+    static func refuseHeader(_ name: String) -> String? {
         if !HTTPText.isToken(name) { return "is not the name of a header" }
         return reservedHeaders.contains(name.lowercased()) ? "cannot be set here: it is made with the request" : nil
     }

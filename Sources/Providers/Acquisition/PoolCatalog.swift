@@ -1,0 +1,85 @@
+public import ConfigurationFile
+public import RefreshCore
+
+/// The pools that this instance knows, and the chains by which some get new accounts.
+public struct PoolCatalog: Sendable, Hashable {
+    public var settings: [PoolName: PoolSettings]
+    public var chains: [PoolName: AcquisitionChain]
+
+    public init(settings: [PoolName: PoolSettings] = [:], chains: [PoolName: AcquisitionChain] = [:]) {
+        self.settings = settings
+        self.chains = chains
+    }
+
+    /// In the order of their names.
+    public var pools: [PoolSettings] { settings.values.sorted { $0.name < $1.name } }
+
+    /// Reads the section `pools`: a mapping of names to
+    /// - `tiers`: a list of names, default `[anonymous, shared, personal]`
+    /// - `acquisition`: the keys of ``AcquisitionChain/read(_:pool:catalog:)`` and
+    ///   `tier` (default the first), `min_available` (1), `max_per_day` (10), `min_interval` (1m)
+    public static func read(_ section: ConfigurationSection, catalog: ProviderCatalog) -> PoolCatalog {
+        var pools = PoolCatalog()
+        for key in section.keys {
+            section.section(key) { pool in
+                let name: PoolName
+                do throws(InvalidName) {
+                    name = try PoolName(key)
+                } catch {
+                    pool.report(.invalidValue, error.description)
+                    _ = pool.keys
+                    return
+                }
+                pools.add(name, pool, catalog)
+            }
+        }
+        return pools
+    }
+
+    private mutating func add(_ name: PoolName, _ section: ConfigurationSection, _ catalog: ProviderCatalog) {
+        guard section.isMapping else { return }
+        var pool = PoolSettings(name: name, tiers: Self.tiers(section) ?? PoolSettings.usualTiers)
+        if section.contains("acquisition") {
+            section.section("acquisition") { acquisition in
+                let chain = AcquisitionChain.read(acquisition, pool: name, catalog: catalog)
+                let tier = Self.tier(acquisition, of: pool)
+                let least = acquisition.int("min_available", in: 1...10_000)
+                let most = acquisition.int("max_per_day", in: 1...100_000)
+                let interval = acquisition.duration("min_interval", in: .seconds(1) ... .seconds(86_400))
+                guard let chain, let tier else { return }
+                var limits = AcquisitionLimits(tier: tier, longestRun: chain.longestRun)
+                limits.minAvailable = least ?? limits.minAvailable
+                limits.maxPerDay = most ?? limits.maxPerDay
+                limits.minInterval = interval ?? limits.minInterval
+                pool.acquisition = limits
+                chains[name] = chain
+            }
+        }
+        settings[name] = pool
+    }
+
+    private static func tiers(_ section: ConfigurationSection) -> [TierName]? {
+        guard let texts = section.strings("tiers") else { return nil }
+        var tiers: [TierName] = []
+        for text in texts {
+            do {
+                let tier = try TierName(text)
+                if tiers.contains(tier) { section.report(.duplicateKey, "tiers", "names \(tier) twice") }
+                tiers.append(tier)
+            } catch {
+                section.report(.invalidValue, "tiers", error.description)
+            }
+        }
+        if tiers.isEmpty { section.report(.invalidValue, "tiers", "needs at least one tier") }
+        return tiers
+    }
+
+    private static func tier(_ section: ConfigurationSection, of pool: PoolSettings) -> TierName? {
+        guard let text = section.string("tier") else { return section.contains("tier") ? nil : pool.tiers.first }
+        if let tier = pool.tiers.first(where: { $0.rawValue == text }) { return tier }
+        section.report(
+            .invalidValue, "tier",
+            "\(Quoted.text(text)) is none of the pool's tiers: \(pool.tiers.map(\.rawValue).joined(separator: ", "))")
+        return nil
+    }
+}
