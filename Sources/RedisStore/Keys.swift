@@ -37,6 +37,8 @@ public struct Keys: Sendable, Hashable {
     }
     /// Sorted set, all scores 0: the ids of the partition's accounts, in order.
     public func accounts(_ partition: Int) -> String { self.partition(partition, "accounts") }
+    /// Hash: those of the partition's accounts that are in a pool, by its name.
+    public func pooled(_ partition: Int) -> String { self.partition(partition, "pooled") }
     /// Hash: provider by the time until which it is paused and why; beside it, under `rate PROVIDER` and
     /// `breaker PROVIDER`, the states of its rate limit and circuit breaker.
     public func pauses(_ partition: Int) -> String { self.partition(partition, "pauses") }

@@ -48,7 +48,7 @@ public struct RedisAccountDirectory: AccountDirectory {
                 ScriptLibrary.put,
                 keys: [
                     keys.account(id), keys.due(partition, account.provider), keys.accounts(partition),
-                    keys.events(partition),
+                    keys.events(partition), keys.pooled(partition),
                 ], arguments: fixed + traits)
             guard reply.count >= 3, let word = reply[0].string, link.align(reply, at: 1) != nil else {
                 throw .malformed("PUT")
@@ -111,8 +111,10 @@ public struct RedisAccountDirectory: AccountDirectory {
             ]
             return try await link.evaluate(
                 ScriptLibrary.edit,
-                keys: [keys.account(account), keys.due(partition, provider), keys.events(partition)],
-                arguments: fixed + traits)
+                keys: [
+                    keys.account(account), keys.due(partition, provider), keys.events(partition),
+                    keys.pooled(partition),
+                ], arguments: fixed + traits)
         }
     }
 
@@ -132,6 +134,7 @@ public struct RedisAccountDirectory: AccountDirectory {
                 keys: [
                     keys.account(account), keys.lock(account), keys.due(partition, provider),
                     keys.accounts(partition), keys.orphans(account), keys.events(partition),
+                    keys.pooled(partition),
                 ],
                 arguments: [
                     account.rawValue, provider.rawValue, ifGeneration.map { String($0.rawValue) } ?? "", keys.changes,
@@ -180,7 +183,7 @@ public struct RedisAccountDirectory: AccountDirectory {
         return AccountPage(accounts: accounts, next: ids.count > limit ? page.last : nil)
     }
 
-    private func snapshots(_ ids: [AccountID]) async throws(StoreError) -> [AccountSnapshot] {
+    func snapshots(_ ids: [AccountID]) async throws(StoreError) -> [AccountSnapshot] {
         // One pipeline a partition: its keys share a slot.
         let groups = Dictionary(grouping: ids, by: { keys.partitionNumber($0) })
         let parts = try await link.onEach(groups.keys.sorted()) { partition throws(StoreError) -> [AccountSnapshot] in

@@ -1,5 +1,5 @@
 -- EDIT: changes what is not a credential, field by field, so that an edit and a refresh at once both land.
--- KEYS  account, due, events
+-- KEYS  account, due, events, pooled
 -- ARGV  id, provider as last seen, required generation or '', name given (0|1), name, enabled (0|1|''), channel,
 --       then pairs for trait_fields
 -- Reply {word, now, detail}
@@ -12,6 +12,7 @@ local traits = trait_fields(account, 8)
 if not traits then return {'LABELS', int(now), generation} end
 
 redis.call('HSET', KEYS[1], 'updated_at', int(now), unpack(traits))
+index_pool(KEYS[4], id, traits)
 if ARGV[4] == '1' then redis.call('HSET', KEYS[1], 'name', ARGV[5]) end
 if ARGV[6] ~= '' and ARGV[6] ~= account[AT.enabled] then
     redis.call('HSET', KEYS[1], 'enabled', ARGV[6])

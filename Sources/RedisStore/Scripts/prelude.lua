@@ -109,6 +109,19 @@ local function trait_fields(account, first)
     return fields
 end
 
+-- Keeps the index of those in pools in step with what trait_fields has found.
+local function index_pool(key, id, fields)
+    for index = 1, #fields, 2 do
+        if fields[index] == 'pool' then
+            if fields[index + 1] == '' then
+                redis.call('HDEL', key, id)
+            else
+                redis.call('HSET', key, id, fields[index + 1])
+            end
+        end
+    end
+end
+
 -- The attempts that were committed last, newest first: a COMMIT that is repeated after later refreshes is recognised.
 local ATTEMPTS_KEPT = 8
 

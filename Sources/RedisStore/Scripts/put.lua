@@ -1,6 +1,6 @@
 -- PUT: adds an account, or gives it new credentials (re-authorisation). The secrets were sealed for the generation
 -- after the expected one, so a generation that has moved on is answered RETRY.
--- KEYS  account, due, accounts, events
+-- KEYS  account, due, accounts, events, pooled
 -- ARGV  id, provider, expected generation, name given (0|1), name, overwrite (always|if_newer|never),
 --       required generation or '', access or '', refresh, token type, expires at or '', due at, channel,
 --       resume (0|1), attempt or '', fingerprints of the refresh token, force (0|1): take it though it was refused,
@@ -53,6 +53,7 @@ if refused then
 end
 if attempt ~= '' then redis.call('HSET', KEYS[1], 'recent_attempts', with_recent(account, attempt)) end
 if #traits > 0 then redis.call('HSET', KEYS[1], unpack(traits)) end
+index_pool(KEYS[5], id, traits)
 if not is_there then redis.call('HSET', KEYS[1], 'created_at', int(now)) end
 redis.call('HDEL', KEYS[1], 'removed')
 redis.call('ZADD', KEYS[3], '0', id)

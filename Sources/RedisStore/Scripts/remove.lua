@@ -1,6 +1,6 @@
 -- REMOVE: deletes everything but the generation, which must never repeat, the attempts that were committed, whose
 -- answers are no news, and the fingerprints of refused tokens; a late COMMIT finds no account.
--- KEYS  account, lock, due, accounts, orphans, events
+-- KEYS  account, lock, due, accounts, orphans, events, pooled
 -- ARGV  id, provider as last seen, required generation or '', channel
 -- Reply {word, now, detail}
 local id, provider, required = ARGV[1], ARGV[2], ARGV[3]
@@ -15,6 +15,7 @@ redis.call(
     account[AT.recent_attempts] or '', 'refused', refused)
 redis.call('ZREM', KEYS[3], id)
 redis.call('ZREM', KEYS[4], id)
+redis.call('HDEL', KEYS[7], id)
 append_event(KEYS[6], now, 'type', 'account.removed', 'account', id, 'provider', provider, 'generation', generation)
 announce(ARGV[4], generation, 'removed', id)
 return {'DONE', int(now), generation}

@@ -1,0 +1,116 @@
+public import Logging
+
+/// Looks after the pools while this instance leads: notes when one is exhausted and when it is not any more, and has
+/// accounts acquired.
+///
+/// A look is taken when an account has changed, when the token of an account that fails runs out, and now and then.
+public final class PoolWatch: Sendable {
+    private let pools: [PoolSettings]
+    private let store: any PoolStore
+    private let keeper: AcquisitionKeeper?
+    private let time: any TimeSource
+    private let wakeup = Wakeup()
+    private let interval: Duration
+    private let logger: Logger
+
+    /// Looks that follow changes are at least this far apart.
+    static let pause = Duration.milliseconds(250)
+
+    /// - Parameter interval: the longest time between two looks.
+    public init(
+        pools: [PoolSettings], store: any PoolStore, keeper: AcquisitionKeeper?, time: any TimeSource,
+        interval: Duration = .seconds(30), logger: Logger
+    ) {
+        self.pools = pools
+        self.store = store
+        self.keeper = keeper
+        self.time = time
+        self.interval = interval
+        self.logger = logger
+    }
+
+    /// An account has changed.
+    public func signal() {
+        wakeup.fire()
+    }
+
+    /// Until the task is cancelled, which the end of the reign does.
+    public func run() async {
+        guard !pools.isEmpty else { return }
+        await keeper?.storeLeft(
+            Dictionary(pools.compactMap { pool in pool.acquisition.map { (pool.name, $0) } }) { first, _ in first })
+        // What this reign has told; the store knows what earlier ones have.
+        var told: [PoolName: Bool] = [:]
+        while !Task.isCancelled {
+            var next = time.monotonic() + interval
+            for pool in pools {
+                do throws(StoreError) {
+                    if let time = try await look(at: pool, &told) { next = min(next, time) }
+                } catch {
+                    logger.debug("pool: not looked at", metadata: ["pool": "\(pool.name)", "reason": "\(error)"])
+                }
+            }
+            try? await time.sleep(until: time.monotonic() + Self.pause)
+            await wakeup.wait(until: next, time: time)
+        }
+    }
+
+    /// - Returns: when to look again at the latest.
+    private func look(
+        at pool: PoolSettings, _ told: inout [PoolName: Bool]
+    ) async throws(StoreError) -> MonotonicTime? {
+        let members = try await store.members(of: pool.name)
+        let now = time.wall()
+        let count = PoolCount(members, at: now, defaultTier: pool.tiers.first)
+        let isExhausted = count.totalAvailable == 0
+        // One that never had an account has not been used up.
+        if count.members > 0, told[pool.name] != isExhausted {
+            try await store.note(
+                pool.name, isExhausted: isExhausted, count: count, next: members.nextAvailable(after: now))
+            told[pool.name] = isExhausted
+        }
+        var next = members.nextChange(after: now).map { time.monotonic() + ($0 - now) }
+        if let keeper, let limits = pool.acquisition, count.totalAvailable < limits.minAvailable {
+            switch try await keeper.acquire(for: pool.name, limits: limits) {
+            case .acquired: next = time.monotonic()
+            case .failed: break
+            case .waiting(.underWay(let until)), .waiting(.usedUp(let until)), .waiting(.notBefore(let until, _)):
+                let due = time.monotonic() + max(until - now, .zero)
+                next = min(next ?? due, due)
+            case .waiting(.granted): break
+            }
+        }
+        return next
+    }
+}
+
+extension PoolCount {
+    init(_ members: [AccountSnapshot], at now: WallTime, defaultTier: TierName?) {
+        self.init(members: members.count)
+        for member in members where member.isAvailable(at: now) {
+            guard let tier = member.tier ?? defaultTier else { continue }
+            available[tier, default: 0] += 1
+        }
+    }
+}
+
+extension [AccountSnapshot] {
+    /// When the token of one that cannot be refreshed runs out.
+    func nextChange(after now: WallTime) -> WallTime? {
+        compactMap { account in
+            guard account.isAvailable(at: now), account.status != .active else { return nil }
+            return account.expiresAt
+        }.min()
+    }
+
+    /// When the first of them is tried again.
+    func nextAvailable(after now: WallTime) -> WallTime? {
+        compactMap { account in
+            guard account.enabled, account.status != .reauthRequired, let next = account.nextAttemptAt, next > now
+            else {
+                return nil
+            }
+            return next
+        }.min()
+    }
+}

@@ -1,0 +1,108 @@
+import PerennialTesting
+import RefreshCore
+import Testing
+
+@Suite(.timeLimit(.minutes(1)))
+struct PoolWatchTests {
+    private let time = ManualTimeSource()
+    private let pools = FakePoolStore()
+
+    private func member(
+        _ id: String, _ status: AccountStatus = .active, life: Duration = .seconds(3600), enabled: Bool = true
+    ) throws -> AccountSnapshot {
+        var account = AccountSnapshot(
+            id: try accountID(id), provider: acme, enabled: enabled, status: status, generation: Generation(1),
+            createdAt: time.wall(), updatedAt: time.wall())
+        account.pool = warp
+        account.accessToken = Secret("token-\(id)")
+        account.expiresAt = time.wall() + life
+        return account
+    }
+
+    private func watch(
+        _ keeper: AcquisitionKeeper? = nil, _ acquisition: AcquisitionLimits? = nil,
+        _ body: (PoolWatch) async throws -> Void
+    ) async throws {
+        let watch = PoolWatch(
+            pools: [PoolSettings(name: warp, acquisition: acquisition)], store: pools, keeper: keeper, time: time,
+            logger: CapturedLog().logger)
+        let task = Task { await watch.run() }
+        do {
+            try await body(watch)
+        } catch {
+            task.cancel()
+            throw error
+        }
+        task.cancel()
+        await task.value
+    }
+
+    /// Lets time pass in small steps until the condition holds.
+    private func pass(_ what: Comment, until condition: () -> Bool) async throws {
+        try await eventually(what) {
+            if condition() { return true }
+            time.advance(by: .milliseconds(50))
+            return false
+        }
+    }
+
+    @Test("a pool is exhausted when none of its accounts can give a token, and a change is noticed at once")
+    func exhausted() async throws {
+        pools.set([try member("a"), try member("b", .reauthRequired)])
+        try await watch { watch in
+            try await pass("first look") { pools.notes.last == .init(isExhausted: false, available: 1) }
+            pools.set([try member("a", .reauthRequired), try member("b", .active, enabled: false)])
+            let start = time.monotonic()
+            watch.signal()
+            try await pass("second look") { pools.notes.last == .init(isExhausted: true, available: 0) }
+            #expect(time.monotonic() - start < .seconds(5))
+            pools.set([try member("a")])
+            watch.signal()
+            try await pass("third look") { pools.notes.last == .init(isExhausted: false, available: 1) }
+        }
+    }
+
+    @Test("an account that fails counts while its token lasts, and the look comes when it ends")
+    func tokenEnds() async throws {
+        let failing = try member("a", .degraded, life: .seconds(7))
+        pools.set([failing])
+        try await watch { _ in
+            try await pass("first look") { pools.notes.last == .init(isExhausted: false, available: 1) }
+            let start = time.monotonic()
+            try await pass("its end") { pools.notes.last == .init(isExhausted: true, available: 0) }
+            #expect(time.monotonic() - start < .seconds(15))
+        }
+    }
+
+    @Test("a pool that never had an account has not been used up")
+    func empty() async throws {
+        try await watch { _ in
+            try await pass("two looks") { pools.looks >= 2 }
+            #expect(pools.notes.isEmpty)
+        }
+    }
+
+    @Test("an account is acquired as soon as too few are available, and no more than are needed")
+    func acquires() async throws {
+        let limits = AcquisitionLimits(tier: PoolFixture.tier("anonymous"), longestRun: .seconds(40))
+        let fresh = AcquiredAccount(
+            id: try accountID("new-1"), provider: acme, name: nil, credential: .refreshToken(Secret("refresh-1")))
+        let acquirer = FakeAcquirer([.success(fresh)])
+        let keeper = AcquisitionKeeper(
+            store: FakeAcquisitionStore(), acquirer: acquirer, vault: FakeVault(), directory: ModelStore(time: time),
+            intake: AccountIntake(policies: ModelPolicies(RefreshPolicy(provider: acme))), time: time,
+            logger: CapturedLog().logger)
+        pools.set([try member("a")])
+        try await watch(keeper, limits) { watch in
+            try await pass("first look") { pools.looks >= 1 }
+            #expect(acquirer.runs == 0)
+            pools.set([try member("a", .reauthRequired)])
+            watch.signal()
+            try await pass("a run") { acquirer.runs == 1 }
+            pools.set([try member("a", .reauthRequired), try member("new-1")])
+            let looks = pools.looks
+            try await pass("two more looks") { pools.looks >= looks + 2 }
+            #expect(acquirer.runs == 1)
+        }
+    }
+}
