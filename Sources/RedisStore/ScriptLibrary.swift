@@ -34,6 +34,7 @@ enum ScriptLibrary {
     static let leaseAcquire = plain("lease_acquire", PackageResources.lease_acquire_lua, "GET PTTL")
     static let leaseRenew = plain("lease_renew", PackageResources.lease_renew_lua, "GET PEXPIRE")
     static let leaseRelease = plain("lease_release", PackageResources.lease_release_lua, "GET DEL PUBLISH")
+    static let poolState = account("pool_state", PackageResources.pool_state_lua, "TIME HGET")
     static let acquisitionClaim = account(
         "acquisition_claim", PackageResources.acquisition_claim_lua, "TIME HMGET HSET")
     static let acquisitionFinish = account(

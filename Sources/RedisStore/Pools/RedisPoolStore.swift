@@ -5,9 +5,11 @@ public import RefreshCore
 public struct RedisPoolStore: PoolStore {
     private let link: RedisLink
     private let directory: RedisAccountDirectory
+    private let origin: InstanceID
 
     public init(link: RedisLink, origin: InstanceID) {
         self.link = link
+        self.origin = origin
         directory = RedisAccountDirectory(link: link, origin: origin)
     }
 
@@ -21,6 +23,18 @@ public struct RedisPoolStore: PoolStore {
         }
         // The index is kept by the scripts; what an account says of itself counts.
         return try await directory.snapshots(parts.flatMap { $0 }.sorted()).filter { $0.pool == pool }
+    }
+
+    public func note(
+        _ pool: PoolName, isExhausted: Bool, count: PoolCount, next: WallTime?
+    ) async throws(StoreError) {
+        let reply = try await link.evaluate(
+            ScriptLibrary.poolState, keys: [link.keys.fleet, link.keys.events(0)],
+            arguments: [
+                pool.rawValue, isExhausted ? "exhausted" : "available", count.members, count.totalAvailable,
+                next.map { String($0.milliseconds) } ?? "", origin.rawValue,
+            ])
+        guard reply.count >= 2, link.align(reply, at: 0) != nil else { throw .malformed("the state of a pool") }
     }
 }
 
