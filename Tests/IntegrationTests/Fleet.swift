@@ -30,6 +30,8 @@ struct Fleet: Sendable {
         var tokenURL: String?
         /// Further YAML at the top.
         var top = ""
+        /// Further YAML, for the port that the provider listens at.
+        var more: @Sendable (_ port: Int) -> String = { _ in "" }
     }
 
     let instances: [Instance]
@@ -104,7 +106,7 @@ struct Fleet: Sendable {
                 client_id: test
                 client_auth: none
 
-            """.split(separator: "\n").joined(separator: "\n") + "\n" + provider + setup.top
+            """.split(separator: "\n").joined(separator: "\n") + "\n" + provider + setup.more(port) + setup.top
     }
 
     static let provider = try! ProviderName("mock")

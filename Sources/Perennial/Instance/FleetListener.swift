@@ -14,6 +14,8 @@ struct FleetListener: Service {
     /// Nil where no webhooks are configured.
     let webhooks: WebhookDispatcher?
     let fallbacks: FallbackDesk?
+    /// Nil where no pools are configured.
+    let pools: PoolWatch?
 
     func run() async throws {
         await cancelWhenGracefulShutdown {
@@ -39,6 +41,7 @@ struct FleetListener: Service {
             fallbacks?.note(change)
             if change.outcome.movesSchedule { leadership?.scheduleChanged() }
             tellWebhooks(of: change)
+            pools?.accountChanged(change.outcome)
         case .eventsAppended(let partition):
             webhooks?.eventsAppended(partition)
         case .leaderReleased:

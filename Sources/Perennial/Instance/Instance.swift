@@ -106,6 +106,13 @@ public struct Instance: Sendable {
         let webhooks = webhookCurl.map {
             dispatcher(configuration.webhooks, link: link, curl: $0, cache: cache, logger: logger)
         }
+        let intake = AccountIntake(policies: configuration.providers)
+        let directory = RedisAccountDirectory(link: link, origin: id)
+        let leads = role != .command && configuration.refresh.proactive
+        let pools =
+            leads
+            ? watch(configuration, state: state, ring: ring, link: link, id: id, intake: intake, curl: curl, logger)
+            : nil
         var leadership: Leadership?
         var lastServices: [any Service] = []
         var heartbeat: Heartbeat?
@@ -114,7 +121,8 @@ public struct Instance: Sendable {
             if configuration.refresh.proactive {
                 leadership = Leadership(
                     leases: leases, schedule: schedule, coordinator: coordinator, configuration: configuration,
-                    instance: id, time: time, cache: cache, pulse: pulse, webhooks: webhooks, logger: logger,
+                    instance: id, time: time, cache: cache, pulse: pulse, webhooks: webhooks, pools: pools,
+                    logger: logger,
                     tell: { epoch throws(StoreError) in
                         _ = try await RedisEventLog(link: link).leaderChanged(to: id, epoch: epoch)
                     })
@@ -145,7 +153,7 @@ public struct Instance: Sendable {
         services.append(
             FleetListener(
                 feed: RedisChangeFeed(link: link), cache: cache, hub: hub, leadership: leadership,
-                leftovers: leftovers, link: link, webhooks: webhooks, fallbacks: fallbacks))
+                leftovers: leftovers, link: link, webhooks: webhooks, fallbacks: fallbacks, pools: pools))
         services.append(leftovers)
         if let heartbeat {
             services.append(heartbeat)
@@ -155,12 +163,29 @@ public struct Instance: Sendable {
         return Instance(
             id: id, configuration: configuration, link: link, coordinator: coordinator,
             reader: TokenReader(coordinator: coordinator, policies: configuration.providers, fallbacks: fallbacks),
-            directory: RedisAccountDirectory(link: link, origin: id),
+            directory: directory,
             orphans: RedisOrphanStore(link: link, policies: configuration.providers, origin: id),
-            intake: AccountIntake(policies: configuration.providers), registry: registry,
-            providerMonitor: RedisProviderMonitor(link: link), schedule: schedule,
+            intake: intake, registry: registry, providerMonitor: RedisProviderMonitor(link: link), schedule: schedule,
             leases: leases, time: time, leadership: leadership, services: services, lastServices: lastServices,
             embedded: embedded)
+    }
+
+    /// Nil where no pools are configured.
+    private static func watch(
+        _ configuration: PerennialConfiguration, state: StateDirectory, ring: KeyRing, link: RedisLink,
+        id: InstanceID, intake: AccountIntake, curl: CurlClient, _ logger: Logger
+    ) -> PoolWatch? {
+        let catalog = configuration.pools
+        guard !catalog.settings.isEmpty else { return nil }
+        let keeper = AcquisitionKeeper(
+            store: RedisAcquisitionStore(link: link),
+            acquirer: AcquisitionRunner(
+                chains: catalog.chains, catalog: configuration.providers, transport: curl, time: link.clock),
+            vault: AcquisitionVault(path: state.acquisitions, ring: ring, logger: logger),
+            directory: RedisAccountDirectory(link: link, origin: id), intake: intake, time: link.clock, logger: logger)
+        return PoolWatch(
+            pools: catalog.pools, store: RedisPoolStore(link: link, origin: id), keeper: keeper, time: link.clock,
+            interval: link.isFrugal ? .seconds(900) : .seconds(30), logger: logger)
     }
 
     private static func dispatcher(

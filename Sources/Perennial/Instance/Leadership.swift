@@ -6,13 +6,15 @@ import RefreshCore
 import ServiceLifecycle
 import Webhooks
 
-/// Stands for election, and while it leads refreshes what is due and delivers events.
+/// Stands for election, and while it leads refreshes what is due, delivers events and looks after the pools.
 public final class Leadership: Service {
     private let keeper: LeaseKeeper
     private let scheduler: ProactiveScheduler
     private let pulse: Wakeup
     /// Nil where no webhooks are configured.
     private let webhooks: WebhookDispatcher?
+    /// Nil where no pools are configured.
+    private let pools: PoolWatch?
     private let time: any TimeSource
     /// Puts it into the stream of events that this instance leads.
     private let tell: @Sendable (_ epoch: Int64) async throws(StoreError) -> Void
@@ -20,10 +22,11 @@ public final class Leadership: Service {
     init(
         leases: any LeaseStore, schedule: any ScheduleStore, coordinator: RefreshCoordinator,
         configuration: PerennialConfiguration, instance: InstanceID, time: any TimeSource, cache: TokenCache,
-        pulse: Wakeup, webhooks: WebhookDispatcher?, logger: Logger,
+        pulse: Wakeup, webhooks: WebhookDispatcher?, pools: PoolWatch?, logger: Logger,
         tell: @escaping @Sendable (_ epoch: Int64) async throws(StoreError) -> Void
     ) {
         self.webhooks = webhooks
+        self.pools = pools
         self.time = time
         self.tell = tell
         let providers = configuration.providers
@@ -58,6 +61,7 @@ public final class Leadership: Service {
                 await withDiscardingTaskGroup { group in
                     group.addTask { await self.scheduler.run(reign) }
                     group.addTask { await self.tellOf(reign) }
+                    if let pools = self.pools { group.addTask { await pools.run() } }
                     if let webhooks = self.webhooks { group.addTask { await webhooks.run { reign.isCurrent } } }
                 }
                 self.pulse.fire()

@@ -42,6 +42,8 @@ public struct StateDirectory: Sendable, Hashable {
     public var journals: String { "\(path)/journal" }
     /// Log-ins that are not known to be stored.
     public var logins: String { "\(path)/logins" }
+    /// Accounts that were acquired and are not known to be stored.
+    public var acquisitions: String { "\(path)/acquired" }
     public var embeddedRedis: String { "\(path)/redis" }
     public var sealingKey: String { "\(path)/sealing.key" }
 

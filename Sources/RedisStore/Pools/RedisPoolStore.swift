@@ -32,7 +32,7 @@ public struct RedisPoolStore: PoolStore {
             ScriptLibrary.poolState, keys: [link.keys.fleet, link.keys.events(0)],
             arguments: [
                 pool.rawValue, isExhausted ? "exhausted" : "available", count.members, count.totalAvailable,
-                next.map { String($0.milliseconds) } ?? "", origin.rawValue,
+                next.map { String($0.milliseconds) } ?? "", origin.rawValue, link.keys.changes,
             ])
         guard reply.count >= 2, link.align(reply, at: 0) != nil else { throw .malformed("the state of a pool") }
     }

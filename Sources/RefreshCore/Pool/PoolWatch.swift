@@ -1,4 +1,5 @@
 public import Logging
+import NIOConcurrencyHelpers
 
 /// Looks after the pools while this instance leads: notes when one is exhausted and when it is not any more, and has
 /// accounts acquired.
@@ -10,11 +11,13 @@ public final class PoolWatch: Sendable {
     private let keeper: AcquisitionKeeper?
     private let time: any TimeSource
     private let wakeup = Wakeup()
+    /// Whether a pool has fewer accounts than it should.
+    private let isWaiting = NIOLockedValueBox(false)
     private let interval: Duration
     private let logger: Logger
 
     /// Looks that follow changes are at least this far apart.
-    static let pause = Duration.milliseconds(250)
+    static let pause = Duration.seconds(1)
 
     /// - Parameter interval: the longest time between two looks.
     public init(
@@ -29,8 +32,9 @@ public final class PoolWatch: Sendable {
         self.logger = logger
     }
 
-    /// An account has changed.
-    public func signal() {
+    /// An account has changed. Most refreshes change nothing about a pool, and cause no look unless one is exhausted.
+    public func accountChanged(_ outcome: AccountChange.Outcome) {
+        if outcome == .refreshed, !isWaiting.withLockedValue({ $0 }) { return }
         wakeup.fire()
     }
 
@@ -43,22 +47,26 @@ public final class PoolWatch: Sendable {
         var told: [PoolName: Bool] = [:]
         while !Task.isCancelled {
             var next = time.monotonic() + interval
+            var isWaiting = false
             for pool in pools {
                 do throws(StoreError) {
-                    if let time = try await look(at: pool, &told) { next = min(next, time) }
+                    let (isShort, time) = try await look(at: pool, &told)
+                    isWaiting = isWaiting || isShort
+                    if let time { next = min(next, time) }
                 } catch {
                     logger.debug("pool: not looked at", metadata: ["pool": "\(pool.name)", "reason": "\(error)"])
                 }
             }
+            self.isWaiting.withLockedValue { $0 = isWaiting }
             try? await time.sleep(until: time.monotonic() + Self.pause)
             await wakeup.wait(until: next, time: time)
         }
     }
 
-    /// - Returns: when to look again at the latest.
+    /// - Returns: whether it has too few accounts, and when to look again at the latest.
     private func look(
         at pool: PoolSettings, _ told: inout [PoolName: Bool]
-    ) async throws(StoreError) -> MonotonicTime? {
+    ) async throws(StoreError) -> (isShort: Bool, next: MonotonicTime?) {
         let members = try await store.members(of: pool.name)
         let now = time.wall()
         let count = PoolCount(members, at: now, defaultTier: pool.tiers.first)
@@ -80,7 +88,7 @@ public final class PoolWatch: Sendable {
             case .waiting(.granted): break
             }
         }
-        return next
+        return (count.totalAvailable < max(1, pool.acquisition?.minAvailable ?? 1), next)
     }
 }
 

@@ -53,11 +53,11 @@ struct PoolWatchTests {
             try await pass("first look") { pools.notes.last == .init(isExhausted: false, available: 1) }
             pools.set([try member("a", .reauthRequired), try member("b", .active, enabled: false)])
             let start = time.monotonic()
-            watch.signal()
+            watch.accountChanged(.edited)
             try await pass("second look") { pools.notes.last == .init(isExhausted: true, available: 0) }
             #expect(time.monotonic() - start < .seconds(5))
             pools.set([try member("a")])
-            watch.signal()
+            watch.accountChanged(.edited)
             try await pass("third look") { pools.notes.last == .init(isExhausted: false, available: 1) }
         }
     }
@@ -97,7 +97,7 @@ struct PoolWatchTests {
             try await pass("first look") { pools.looks >= 1 }
             #expect(acquirer.runs == 0)
             pools.set([try member("a", .reauthRequired)])
-            watch.signal()
+            watch.accountChanged(.edited)
             try await pass("a run") { acquirer.runs == 1 }
             pools.set([try member("a", .reauthRequired), try member("new-1")])
             let looks = pools.looks
