@@ -1,4 +1,4 @@
-import CurlClient
+import MockProvider
 import Perennial
 import RedisStore
 import RefreshCore
@@ -80,7 +80,8 @@ struct AcquisitionTests {
     /// The provider refuses the account from now on.
     private func kill(_ account: AccountID, _ fleet: Fleet) async throws {
         let snapshot = try #require(try await fleet.instances[0].directory.read(account))
-        #expect(fleet.mock.revoke(account: account.rawValue) == 1)
+        let revoked = fleet.mock.revoke(account: account.rawValue)
+        #expect(revoked == 1)
         _ = try? await fleet.instances[0].reader.token(
             TokenRequest(account: account, refused: snapshot.generation))
         try await eventually("it is refused") {

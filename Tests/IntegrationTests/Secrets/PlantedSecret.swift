@@ -33,8 +33,7 @@ struct PlantedSecret: Sendable {
     }
 
     func isIn(_ bytes: [UInt8]) -> Bool {
-        let haystack = Data(bytes)
-        return needles.contains { haystack.range(of: Data($0)) != nil }
+        needles.contains { bytes.firstRange(of: $0) != nil }
     }
 }
 
