@@ -104,8 +104,10 @@ public struct AcquisitionKeeper: Sendable {
         case .conflict, .otherProvider, .tooManyLabels:
             throw AcquisitionFailure(
                 .unusable, step: nil,
-                "there is an account \(account.id) already; account_id has to be another each time"
-            )
+                "there is an account \(account.id) already; account_id has to be another each time")
+        case .refusedBefore, .tokenInUse:
+            throw AcquisitionFailure(
+                .unusable, step: nil, "the steps brought a refresh token that is known already, so no new account")
         }
     }
 }

@@ -65,7 +65,8 @@ struct AcquisitionTests {
                 try await members(fleet).contains { $0.id != first.id && $0.generation == Generation(2) }
             }
             try await eventually("both changes are told") {
-                try await events(fleet, "pool.exhausted") == 1 && events(fleet, "pool.recovered") == 1
+                let recovered = try await events(fleet, "pool.recovered")
+                return try await events(fleet, "pool.exhausted") == 1 && recovered == 1
             }
             #expect(try await members(fleet).first { $0.id == first.id }?.status == .reauthRequired)
 
