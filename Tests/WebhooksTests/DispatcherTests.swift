@@ -133,7 +133,10 @@ struct DispatcherTests {
         // 49 of these are cut before anybody looks.
         for number in 2...60 { bench.stream.append(Sample.event(number), keeping: 10) }
         try await bench.reign(bench.dispatcher()) {
-            try await bench.until { bench.receiver.ids.count == 10 && bench.store.now.statuses["ops"]?.lost == 49 }
+            try await bench.until {
+                bench.receiver.ids.count == 10 && bench.store.now.statuses["ops"]?.lost == 49
+                    && bench.store.now.progress["ops"]?.open == []
+            }
         }
         #expect(bench.lost.withLockedValue { $0 } == ["ops": 49])
         #expect(bench.receiver.ids == (51...60).map { Sample.event($0).id })

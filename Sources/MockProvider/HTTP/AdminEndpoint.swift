@@ -30,7 +30,7 @@ enum AdminEndpoint {
                 guard condition else { throw MockProviderError(.invalidRequest, message) }
             }
             try require((1...1_000_000).contains(count), "count must be between 1 and 1,000,000")
-            try require((0...1_000_000_000).contains(first), "first must be between 0 and 1,000,000,000")
+            try require((0...1_000_000_000_000_000).contains(first), "first must be between 0 and 10^15")
             try require(prefix.utf8.count <= 200, "prefix must have at most 200 bytes")
             try require(
                 lifetime.map { $0 > 0 && $0 <= 3.2e8 } ?? true, "lifetime must be above 0 s and at most 10 years")

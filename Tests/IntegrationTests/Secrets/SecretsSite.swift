@@ -65,10 +65,9 @@ struct SecretsSite: Sendable {
         ]
         var instances: [PerennialInstance] = []
         for number in 1...2 {
-            instances.append(
-                try await PerennialInstance.start(
-                    workshop, configuration: configuration, number: number,
-                    options: ["--log-level", "trace", "--log-format", number == 1 ? "text" : "json"]))
+            let own = workshop.path("perennial-\(number).yaml")
+            try TextFile.write(yaml + "log: { level: trace, format: \(number == 1 ? "text" : "json") }\n", to: own)
+            instances.append(try await PerennialInstance.start(workshop, configuration: own, number: number))
         }
         self.instances = instances
     }
@@ -157,7 +156,7 @@ struct SecretsSite: Sendable {
     /// Every place and what is there.
     func places() async throws -> [(String, [UInt8])] {
         var places = await answers.all
-        let given = ["perennial.yaml", "sealing.key", "accounts.jsonl"]
+        let given = ["perennial.yaml", "perennial-1.yaml", "perennial-2.yaml", "sealing.key", "accounts.jsonl"]
         for path in try files(workshop.directory) where !given.contains(path) {
             let bytes = try Data(contentsOf: URL(filePath: workshop.path(path)))
             places.append((path, Array(bytes)))
