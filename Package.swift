@@ -171,8 +171,8 @@ let package = Package(
         .testTarget(
             name: "PerennialCLITests",
             dependencies: [
-                "Journal", "MockProvider", "PerennialCLI", "PerennialAPI", "PerennialConfiguration", "Providers",
-                "RefreshCore", "Sealing", argumentParser, logging,
+                "Journal", "MockProvider", "Perennial", "PerennialCLI", "PerennialAPI", "PerennialConfiguration",
+                "Providers", "RefreshCore", "Sealing", argumentParser, logging,
             ], swiftSettings: settings),
         .testTarget(
             name: "IntegrationTests",

@@ -133,6 +133,20 @@ public final class ConfigurationSection {
         return Self.origin(entry.value.mark ?? entry.keyMark, context)
     }
 
+    /// Where the value at `path` stands, keys joined by dots, below this section; or as much of it as there is.
+    public func origin(at path: String) -> ConfigurationIssue.Origin {
+        let keys = path.split(separator: ".").map(String.init)
+        guard let first = keys.first, let entry = entries[first] else { return origin }
+        var node = entry.value
+        for key in keys.dropFirst() {
+            guard case .mapping(let mapping) = node,
+                let next = mapping.first(where: { $0.key.scalar?.string == key })
+            else { break }
+            node = next.value
+        }
+        return Self.origin(node.mark ?? entry.keyMark, context)
+    }
+
     // MARK: Reporting
 
     /// Reports an issue with the value of `key`, at its place.

@@ -26,7 +26,8 @@ struct DeviceLogin: Sendable {
         var pause = polling.interval
         while true {
             // The provider counts from when it got the last question: a little later than it was sent.
-            try await Task.sleep(for: pause + .milliseconds(100))
+            // Not longer than the code is good for, however long that is.
+            try await Task.sleep(for: max(min(pause + .milliseconds(100), deadline - ContinuousClock.now), .zero))
             guard ContinuousClock.now < deadline else {
                 throw LoginError(
                     .expired,

@@ -58,9 +58,24 @@ struct LoginCommand: AsyncParsableCommand {
     @Flag(help: "Store log-ins that were received and could not be stored; without a provider all of them.")
     var unfinished = false
 
+    @Option(help: "With --unfinished: only this log-in. One that does not exist lists those that wait.")
+    var attempt: AttemptID?
+
+    @Option(help: ArgumentHelp("Forget a log-in that waits to be stored, for good.", valueName: "attempt"))
+    var discard: AttemptID?
+
+    @Flag(help: "With --discard: really forget it.")
+    var yes = false
+
     func validate() throws {
         guard !(paste && device) else { throw ValidationError("--paste and --device exclude each other") }
-        if unfinished {
+        guard attempt == nil || unfinished else { throw ValidationError("--attempt goes with --unfinished") }
+        guard !yes || discard != nil else { throw ValidationError("--yes goes with --discard ATTEMPT") }
+        if discard != nil {
+            guard !unfinished, !paste, !device, provider == nil, account == nil else {
+                throw ValidationError("--discard takes the attempt alone: leave the others out")
+            }
+        } else if unfinished {
             guard !paste, !device else { throw ValidationError("--unfinished begins no log-in: leave the others out") }
         } else {
             guard provider != nil else { throw ValidationError("name a provider: perennial login PROVIDER") }
@@ -77,9 +92,10 @@ struct LoginCommand: AsyncParsableCommand {
         let plan = LoginPlan(
             provider: provider, account: account, name: name, pool: pool, tier: tier,
             scope: scope.isEmpty ? nil : scope.joined(separator: " "), flow: device ? .device : paste ? .paste : nil,
-            opensBrowser: !noBrowser, resumes: resume, timeout: timeout.value, isJSON: output.json)
+            opensBrowser: !noBrowser, resumes: resume, timeout: timeout.value, isJSON: output.json, attempt: attempt)
         let unfinished = unfinished
         let configuration = try options.load()
+        if let discard { return try forget(discard, configuration) }
         // Said before anything else is started: it needs nobody.
         if !unfinished { try plan.check(configuration.providers) }
         let vault = try LoginVault(configuration)
@@ -91,6 +107,26 @@ struct LoginCommand: AsyncParsableCommand {
                 try await desk.logIn()
             }
         }
+    }
+}
+
+extension LoginCommand {
+    /// Needs no store.
+    fileprivate func forget(_ attempt: AttemptID, _ configuration: PerennialConfiguration) throws {
+        let vault = try LoginVault(configuration)
+        let login = try WaitingLogin.named(
+            attempt, among: WaitingLogin.all(in: vault, catalog: configuration.providers))
+        guard yes else {
+            throw CommandFailure(
+                .local, "log-in \(login): discarding it loses what it brought for good: add --yes")
+        }
+        vault.drop(login.attempt)
+        guard !vault.attempts().contains(login.attempt) else {
+            throw CommandFailure(.local, "log-in \(attempt) cannot be removed from \(vault.path)")
+        }
+        Terminal.standardOutput(
+            output.json
+                ? "{\"attempt\":\"\(attempt)\",\"outcome\":\"discarded\"}" : "\(attempt): discarded")
     }
 }
 
@@ -108,6 +144,8 @@ struct LoginPlan: Sendable {
     var resumes: Bool
     var timeout: Duration
     var isJSON: Bool
+    /// Of the log-ins that wait, only this one.
+    var attempt: AttemptID?
 
     /// The provider's definition and the flow to take.
     ///

@@ -104,31 +104,35 @@ struct LoginDesk: Sendable {
         }
     }
 
-    /// Stores what earlier log-ins have left.
+    /// Stores what earlier log-ins have left, the earliest first.
     ///
-    /// - Throws: ``CommandFailure`` for the first that does not work; the others are tried all the same.
+    /// - Throws: ``CommandFailure`` where it is not clear which one is meant, and for the first that does not work; the others
+    ///   are tried all the same.
     func storeUnfinished() async throws {
-        let attempts = vault.attempts()
-        if attempts.isEmpty { Terminal.standardError("no log-in waits to be stored") }
+        let catalog = instance.configuration.providers
+        let all = WaitingLogin.all(in: vault, catalog: catalog, provider: plan.provider)
+        let chosen = try WaitingLogin.chosen(from: all, attempt: plan.attempt, account: plan.account)
+        if chosen.isEmpty { Terminal.standardError("no log-in waits to be stored") }
         var failures: [any Error] = []
-        for attempt in attempts {
+        for login in chosen {
             do {
-                let kept = try vault.open(attempt)
-                if let provider = plan.provider, provider.rawValue != kept.provider { continue }
-                guard let name = try? ProviderName(kept.provider),
-                    let definition = instance.configuration.providers[name]
+                // Whoever cannot open it may have another key; without its provider nobody can read it.
+                guard let kept = login.kept, let name = try? ProviderName(kept.provider),
+                    let definition = catalog[name]
                 else {
                     throw CommandFailure(
-                        .local, "log-in \(attempt): provider \(kept.provider) is not in this configuration")
+                        .local, "\(login.obstacle ?? ""); \(WaitingWords.discard(login.attempt))")
                 }
                 _ = try await LoginStoring(instance: instance, vault: vault, isJSON: plan.isJSON).store(
                     kept, definition: definition, account: plan.account)
             } catch {
                 let words = (error as? LoginError)?.description ?? "\(error)"
-                Terminal.standardError("log-in \(attempt): \(words)")
+                Terminal.standardError("log-in \(login.attempt): \(words)")
                 failures.append((error as? LoginError).map { CommandFailure($0) } ?? error)
             }
         }
+        let rest = all.count - chosen.count
+        if rest > 0 { Terminal.standardError("note: \(rest) more \(rest == 1 ? "waits" : "wait") to be stored") }
         if let first = failures.first { throw first }
     }
 }

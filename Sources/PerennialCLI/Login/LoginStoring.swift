@@ -26,26 +26,37 @@ struct LoginStoring: Sendable {
     let isJSON: Bool
 
     /// - Parameter account: instead of the one that the log-in was for or names itself.
-    /// - Throws: ``LoginError`` for an answer that is of no use, which is forgotten then; ``CommandFailure`` where it could
-    ///   not be stored, and stays.
+    /// - Throws: ``LoginError`` for an answer that is of no use as it is, which is forgotten where no tokens are lost with
+    ///   it; ``CommandFailure`` where it could not be stored, and stays.
     func store(_ kept: KeptLogin, definition: ProviderDefinition, account: AccountID?) async throws -> Stored {
-        let grant: LoginGrant
-        do {
-            grant = try LoginGrant(
-                kept.response, definition, catalog: instance.configuration.providers, nonce: kept.nonce,
-                now: instance.time.wall())
-        } catch {
-            // Nothing will ever come of it, unless only the reading of it is at fault.
-            if error.code != .malformed || !kept.response.mayHoldTokens { vault.drop(kept.attempt) }
-            throw error
-        }
+        let grant = try read(kept, definition)
         let id = try account ?? choose(kept, grant)
+        var kept = kept
+        kept.account = id.rawValue
+        let login = kept
         let put = try admit(kept, grant, id: id, provider: definition.name)
         // Whoever interrupts this has to learn how to go on.
-        let stored = try await withInterruption(of: kept.attempt) { try await insist(put, kept) }
+        let stored = try await withInterruption(of: kept.attempt) { try await insist(put, login) }
         vault.drop(kept.attempt)
         say(stored, grant)
         return stored
+    }
+
+    private func read(_ kept: KeptLogin, _ definition: ProviderDefinition) throws(LoginError) -> LoginGrant {
+        do throws(LoginError) {
+            return try LoginGrant(
+                kept.response, definition, catalog: instance.configuration.providers, nonce: kept.nonce)
+        } catch {
+            guard kept.response.isWorthKeeping(after: error) else {
+                vault.drop(kept.attempt)
+                throw error
+            }
+            guard vault.attempts().contains(kept.attempt) else { throw error }
+            throw LoginError(
+                error.code,
+                "\(error.description). "
+                    + WaitingWords.advice(kept.attempt, after: "where the configuration is to blame and put right"))
+        }
     }
 
     private func choose(_ kept: KeptLogin, _ grant: LoginGrant) throws -> AccountID {
@@ -55,7 +66,7 @@ struct LoginStoring: Sendable {
         throw CommandFailure(
             .local,
             "the provider's answer \(why); it is kept, sealed: name the account with "
-                + "perennial login --unfinished --account ID")
+                + "perennial login --unfinished --account ID --attempt \(kept.attempt)")
     }
 
     private func admit(
@@ -73,11 +84,11 @@ struct LoginStoring: Sendable {
                 // Fresh from the provider: what it may have refused before it has just given out.
                 isForced: true, now: instance.time.wall())
         } catch {
-            throw CommandFailure(.local, "\(error.description); the answer is kept, sealed: \(Self.later)")
+            throw CommandFailure(
+                .local,
+                "\(error.description). " + WaitingWords.advice(kept.attempt, after: "when that is put right"))
         }
     }
-
-    private static let later = "perennial login --unfinished stores it"
 
     /// Tries until the store has it. A repeated change is recognised there, so nothing is stored twice.
     private func insist(_ put: AccountPut, _ kept: KeptLogin) async throws -> Stored {
@@ -91,12 +102,14 @@ struct LoginStoring: Sendable {
             } catch {
                 guard [.unavailable, .outcomeUnknown, .refused].contains(error.code) else {
                     throw CommandFailure(
-                        .remote, "the log-in could not be stored: \(error.message). It is kept, sealed: \(Self.later)")
+                        .remote,
+                        "the log-in could not be stored: \(error.message). "
+                            + WaitingWords.advice(kept.attempt, after: "when that is put right"))
                 }
                 if !hasComplained {
                     Terminal.standardError(
                         "Redis does not take the new tokens now (\(error.message)). They are kept, sealed, on this machine; "
-                            + "trying again until it does. To stop waiting press ctrl-C: \(Self.later) later")
+                            + "trying again until it does. To stop waiting press ctrl-C: \(WaitingWords.later) later")
                     hasComplained = true
                 }
                 try await Task.sleep(for: pause)
@@ -114,12 +127,25 @@ struct LoginStoring: Sendable {
                 throw StoreError(
                     .corrupt,
                     "account \(id) has had \(generation - target.generation) generations since this log-in, which may be "
-                        + "among them: log in anew, and remove \(vault.path)/\(kept.attempt).login")
+                        + "among them: log in anew")
             }
             return
         }
+        if let target = kept.target { try await rule(out: target, kept, id) }
         kept.target = KeptLogin.Target(account: id.rawValue, generation: generation)
         try? vault.keep(kept)
+    }
+
+    /// Under another id than before: only where the account of that id has certainly not got these tokens, for two accounts
+    /// that spend one refresh token end both.
+    private func rule(out target: KeptLogin.Target, _ kept: KeptLogin, _ id: AccountID) async throws(StoreError) {
+        guard let other = try? AccountID(target.account), let found = try await instance.directory.read(other),
+            found.provider.rawValue == kept.provider, found.generation.rawValue != target.generation
+        else { return }
+        throw StoreError(
+            .corrupt,
+            "it was to be account \(other), which has changed since and may have these tokens by now: log in anew for \(id)"
+        )
     }
 
     /// Changes of an account that the store recognises when they are repeated.
@@ -133,7 +159,7 @@ struct LoginStoring: Sendable {
         case .otherProvider(let provider):
             throw StoreError(
                 .corrupt,
-                "account \(put.id) exists at provider \(provider); choose another id with --unfinished --account ID")
+                "account \(put.id) exists at provider \(provider); choose another id with --account ID")
         case .refusedBefore, .tokenInUse:
             throw StoreError(.corrupt, "account \(put.id): \(reply.reasonAgainstToken(of: put) ?? "")")
         case .conflict, .tooManyLabels: throw StoreError(.corrupt, "account \(put.id) does not take it")
@@ -152,7 +178,7 @@ struct LoginStoring: Sendable {
             defer { group.cancelAll() }
             guard let first = try await group.next(), let result = first else {
                 throw CommandFailure(
-                    .remote, "interrupted; the new tokens are kept, sealed, in \(vault.path): \(Self.later)")
+                    .remote, "interrupted; the new tokens are kept, sealed, in \(vault.path): \(WaitingWords.later)")
             }
             return result
         }

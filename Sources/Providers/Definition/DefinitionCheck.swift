@@ -13,7 +13,7 @@ struct DefinitionCheck {
     func isGood() -> Bool {
         let checks = [
             checkBody(), checkAuthentication(), checkGrant(), checkFields(), checkHeaders(), checkNames(),
-            checkComputed(),
+            checkComputed(), checkLogin(),
         ]
         return checks.allSatisfy { $0 }
     }
@@ -65,6 +65,32 @@ struct DefinitionCheck {
         default: break
         }
         return true
+    }
+
+    /// The client's authentication in log-ins, where it is another one.
+    private func checkLogin() -> Bool {
+        guard let auth = definition.login.exchange?.clientAuth else { return true }
+        func refuse(_ message: String, _ code: ConfigurationIssue.Code) -> Bool {
+            let key = "login.exchange.client_auth"
+            section.report(code, at: section.origin(at: key), key: "\(section.path).\(key)", message)
+            return false
+        }
+        if auth != .none, definition.clientID.isEmpty {
+            return refuse("\(auth.rawValue) needs client_id", .missing)
+        }
+        if auth.usesSecret, definition.clientSecret == nil {
+            return refuse("\(auth.rawValue) needs client_secret or client_secret_file", .missing)
+        }
+        switch auth {
+        case .privateKeyJWT where definition.signingKey == nil:
+            return refuse("private_key_jwt needs signing: { key_file: /path.pem }", .missing)
+        case .clientSecretJWT where (definition.clientSecret?.reveal().utf8.count ?? 0) < 32:
+            return refuse(
+                "client_secret_jwt needs a client_secret of at least 32 bytes (RFC 7518 §3.2)", .invalidValue)
+        case .basic where definition.headers.contains { $0.name.lowercased() == "authorization" }:
+            return refuse("basic makes Authorization, which headers give: choose another one", .contradiction)
+        default: return true
+        }
     }
 
     private func checkGrant() -> Bool {

@@ -60,7 +60,7 @@ private struct ProviderReading {
         setRequest(&definition)
         definition.response = mapping(of: definition)
         definition.proxy = pick(\.proxy)
-        definition.login = (given.login ?? LoginDefinition()).over(preset.fields.login)
+        definition.login = login
         setTimes(&definition, defaultWindow: defaultWindow)
         if let (key, message) = definition.contradiction {
             report(contradiction: message, about: key)
@@ -69,6 +69,8 @@ private struct ProviderReading {
         let check = DefinitionCheck(section: section, given: given, preset: preset, definition: definition)
         return check.isGood() ? definition : nil
     }
+
+    private var login: LoginDefinition { (given.login ?? LoginDefinition()).over(preset.fields.login) }
 
     private func pick<T>(_ field: KeyPath<ProviderFields, T?>) -> T? {
         given[keyPath: field] ?? preset.fields[keyPath: field]
@@ -187,7 +189,7 @@ private struct ProviderReading {
             if section.contains("client_auth") { return nil }
             return hasSecret && !hasOwnBody ? .basic : ClientAuthentication.none
         }
-        if chosen == .none, hasSecret, !hasOwnBody {
+        if chosen == .none, hasSecret, !hasOwnBody, login.exchange?.clientAuth?.usesSecret != true {
             section.report(
                 .contradiction, secretKey,
                 "is not used with client_auth: none: remove it, or set client_auth to basic or post")

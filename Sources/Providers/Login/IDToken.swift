@@ -16,9 +16,10 @@ enum IDToken {
         return LoginDocument.parse(payload)
     }
 
+    /// - Parameter receivedAt: it has to be good then; an answer that was kept may be read when it has long ended.
     /// - Throws: ``LoginError`` where the token is of another issuer, for another client, of another log-in or over.
     static func check(
-        _ claims: JSONValue, issuer: String?, clientID: String, nonce: String?, now: WallTime
+        _ claims: JSONValue, issuer: String?, clientID: String, nonce: String?, receivedAt: WallTime
     ) throws(LoginError) {
         func refusal(_ reason: String) -> LoginError {
             LoginError(.idToken, "the ID token \(reason): nothing was stored")
@@ -28,8 +29,8 @@ enum IDToken {
             throw refusal("is for another client (aud)")
         }
         if let nonce, claims["nonce"]?.plainText != nonce { throw refusal("belongs to another log-in (nonce)") }
-        if let end = claims["exp"]?.plainText.flatMap({ Double($0) }), WallTime(seconds: end) + leeway < now {
-            throw refusal("has ended (exp); check this machine's clock")
+        if let end = claims["exp"]?.plainText.flatMap({ Double($0) }), WallTime(seconds: end) + leeway < receivedAt {
+            throw refusal("had ended when it came (exp); check this machine's clock")
         }
     }
 }

@@ -47,13 +47,16 @@ public struct LoginClient: Sendable {
         switch await send(request, secrets: []) {
         case .unsent(let reason), .unreachable(let reason), .unanswered(let reason):
             throw LoginError(.unreachable, "the device authorization endpoint could not be asked: \(reason)")
-        case .answered(let response) where response.mayHoldTokens: return try DeviceAuthorization(response.body)
         case .answered(let response):
+            // Looked at before the status: some providers say so with 200.
             let document = LoginDocument.parse(response.body)
-            guard let error = document?["error"]?.plainText else {
+            if let error = LoginDocument.error(in: document) {
+                throw AuthorizationRequest.failure(error, document?["error_description"]?.plainText)
+            }
+            guard (200..<300).contains(response.status) else {
                 throw LoginError(.refused, "the device authorization endpoint answered HTTP \(response.status)")
             }
-            throw AuthorizationRequest.failure(error, document?["error_description"]?.plainText)
+            return try DeviceAuthorization(response.body)
         }
     }
 
@@ -79,7 +82,8 @@ public struct LoginClient: Sendable {
                 status: response.status,
                 headers: response.headers.map { RawTokenResponse.Header(name: $0.name, value: $0.value) },
                 body: response.body, requestedAt: requestedAt)
-            if !raw.mayHoldTokens {
+            // An error that quotes what was sent is shown; tokens are left as they are.
+            if !raw.mayHoldTokens || !TokenTrace.isIn(raw.body) {
                 for secret in secrets { raw.body = Scrubber.redact(secret, in: raw.body) }
             }
             return .answered(raw)

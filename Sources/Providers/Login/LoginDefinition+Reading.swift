@@ -3,8 +3,9 @@ import RefreshCore
 
 extension LoginDefinition {
     /// Reads `login` of a provider: `flow` (loopback, paste, device), `authorization_url`, `device_authorization_url`,
-    /// `redirect_uri`, `redirect_ports`, `scope`, `params`, `issuer`, `exchange: { token_url, request_format, params,
-    /// headers, include_state }`, `account_id` and `account_name` (`/place/in/the/answer` or `id_token:/claim`).
+    /// `redirect_uri`, `redirect_ports`, `scope`, `params`, `issuer`, `exchange: { token_url, request_format,
+    /// client_auth, params, headers, include_state }`, `account_id` and `account_name` (`/place/in/the/answer` or
+    /// `id_token:/claim`).
     init(reading section: ConfigurationSection) {
         self.init()
         flow = section.choice("flow")
@@ -85,6 +86,7 @@ extension LoginDefinition {
         var exchange = Exchange()
         exchange.tokenURL = endpoint("token_url", section)
         exchange.requestFormat = section.choice("request_format")
+        exchange.clientAuth = section.choice("client_auth")
         exchange.parameters = fields("params", section, reserved: ownExchangeParameters) ?? []
         exchange.headers = headers(section) ?? []
         exchange.includesState = section.bool("include_state") ?? false

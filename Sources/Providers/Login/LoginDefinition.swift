@@ -50,6 +50,8 @@ public struct LoginDefinition: Sendable, Hashable {
     public struct Exchange: Sendable, Hashable {
         public var tokenURL: String?
         public var requestFormat: RequestFormat?
+        /// See ``ProviderDefinition/loginClientAuth``.
+        public var clientAuth: ClientAuthentication?
         public var parameters: [Field] = []
         public var headers: [Field] = []
         /// Some providers want to see `state` once more.
@@ -164,6 +166,7 @@ extension LoginDefinition.Exchange {
         }
         add("token_url", tokenURL.map { .string(EndpointURL.masked($0)) })
         add("request_format", requestFormat.map { .string($0.rawValue) })
+        add("client_auth", clientAuth.map { .string($0.rawValue) })
         add("params", LoginDefinition.shown(parameters, isHidden: isHidden))
         add("headers", LoginDefinition.shown(headers, isHidden: isHidden))
         if includesState { add("include_state", .bool(true)) }

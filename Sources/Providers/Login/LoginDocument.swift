@@ -7,6 +7,11 @@ enum LoginDocument {
         guard let document = TokenAnswer.document(of: body), case .object = document else { return nil }
         return document
     }
+
+    /// The error code that an answer tells, as RFC 6749 §5.2 has it or nested; nil where it tells none.
+    static func error(in document: JSONValue?) -> String? {
+        document?["error"]?.nonEmptyText ?? document?["error"]?["code"]?.plainText
+    }
 }
 
 extension JSONValue {

@@ -11,12 +11,11 @@ public struct LoginGrant: Sendable {
     /// Reads the answer to a code exchange or to the last question of a device flow, by the provider's own rules.
     ///
     /// - Parameters:
+    ///   - response: judged at the time at which it came, whenever it is read.
     ///   - nonce: what the ID token has to repeat; nil where none was sent.
-    ///   - now: on the fleet's clock.
     /// - Throws: ``LoginError``.
     public init(
-        _ response: RawTokenResponse, _ definition: ProviderDefinition, catalog: ProviderCatalog, nonce: String?,
-        now: WallTime
+        _ response: RawTokenResponse, _ definition: ProviderDefinition, catalog: ProviderCatalog, nonce: String?
     ) throws(LoginError) {
         let grant: TokenGrant
         switch catalog.interpret(response, provider: definition.name) {
@@ -36,13 +35,14 @@ public struct LoginGrant: Sendable {
         guard let refreshToken = grant.refreshToken else { throw Self.noRefreshToken(definition) }
         credentials = Credentials(
             refreshToken: refreshToken, accessToken: grant.accessToken, tokenType: grant.tokenType,
-            expiresAt: grant.expiresAt)
+            expiresAt: grant.expiresAt, grantExpiresAt: grant.grantExpiresAt)
 
         let document = LoginDocument.parse(response.body)
         let claims = document?["id_token"]?.plainText.flatMap { IDToken.claims($0) }
         if let claims {
             try IDToken.check(
-                claims, issuer: definition.login.issuer, clientID: definition.clientID, nonce: nonce, now: now)
+                claims, issuer: definition.login.issuer, clientID: definition.clientID, nonce: nonce,
+                receivedAt: response.requestedAt)
         } else if definition.login.needsIDToken {
             throw LoginError(.idToken, "the answer holds no ID token, which login.account_id needs: check login.scope")
         }

@@ -23,7 +23,30 @@ enum LoginRequest {
         if let scope = scope ?? definition.login.scope ?? definition.scope {
             fields.append((name: "scope", value: scope))
         }
-        return try make(definition, url: url, format: .form, fields: fields, headers: [], moment: moment)
+        var own = definition
+        // The assertion is for the authorization server, known by its token endpoint (RFC 7523 §3), wherever it is sent.
+        if own.loginClientAuth.usesAssertion, own.clientAssertion.audience == nil {
+            own.clientAssertion.audience = Template(literal: try tokenEndpoint(definition, moment: moment))
+        }
+        return try make(own, url: url, format: .form, fields: fields, headers: [], moment: moment)
+    }
+
+    /// The address of the token endpoint that the log-in uses, without its query, as assertions name it.
+    private static func tokenEndpoint(
+        _ definition: ProviderDefinition, moment: WallTime
+    ) throws(TemplateFailure) -> String {
+        var own = definition
+        own.tokenURL = definition.login.exchange?.tokenURL ?? definition.tokenURL
+        own.clientAuth = .none
+        own.method = "GET"
+        own.body = nil
+        own.query = []
+        own.headers = []
+        own.accountFields = nil
+        let request = try RequestComposer(
+            definition: own, credential: .refreshToken(Secret("")), moment: moment, uuid: TokenRequest.newUUID()
+        ).compose()
+        return String(request.url.prefix { $0 != "?" })
     }
 
     /// The provider's own request with another address and other parameters: its client and its headers stay.
@@ -33,13 +56,14 @@ enum LoginRequest {
     ) throws(TemplateFailure) -> CurlRequest {
         var own = definition
         own.tokenURL = url
+        own.clientAuth = definition.loginClientAuth
         own.method = "POST"
         own.query = []
         own.accountFields = nil
         own.headers.removeAll { field in headers.contains { $0.name.lowercased() == field.name.lowercased() } }
         own.headers += headers.map { RequestField(name: $0.name, value: Template(literal: $0.value.reveal())) }
         let body =
-            fields.map { RequestField(name: $0.name, value: Template(literal: $0.value)) } + definition.clientFields
+            fields.map { RequestField(name: $0.name, value: Template(literal: $0.value)) } + own.clientFields
         own.body =
             format == .form
             ? .form(body) : .json(.object(body.map { JSONTemplate.Member(name: $0.name, value: .text($0.value)) }))

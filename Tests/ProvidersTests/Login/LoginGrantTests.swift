@@ -25,7 +25,7 @@ struct LoginGrantTests {
     private func grant(_ body: String, status: Int = 200, nonce: String? = "n1") throws -> LoginGrant {
         let catalog = try readProviders(Self.yaml)
         let definition = try #require(catalog[name("p")])
-        return try LoginGrant(answer(status, body), definition, catalog: catalog, nonce: nonce, now: requestedAt)
+        return try LoginGrant(answer(status, body), definition, catalog: catalog, nonce: nonce)
     }
 
     private func body(_ claims: String, refresh: Bool = true) -> String {
@@ -49,6 +49,48 @@ struct LoginGrantTests {
             _ = try grant(body, status: status, nonce: nonce)
             return nil
         } catch { return error as? LoginError }
+    }
+
+    /// Keycloak's `refresh_expires_in`: the end of the grant is announced from the log-in on.
+    @Test func `the end of the grant is read`() throws {
+        let told = body(claims).replacing(#""expires_in":60"#, with: #""expires_in":60,"refresh_expires_in":2592000"#)
+        #expect(try grant(told).credentials.grantExpiresAt == requestedAt + .seconds(30 * 86_400))
+        #expect(try grant(body(claims)).credentials.grantExpiresAt == nil)
+    }
+
+    /// It is judged when it came: an answer that waited for the store is as good as it was.
+    @Test func `an ID token may have ended since it came`() throws {
+        var late = answer(200, body(claims))
+        late.requestedAt = WallTime(seconds: 1_800_000_060 - 3600)
+        let catalog = try readProviders(Self.yaml)
+        let definition = try #require(catalog[name("p")])
+        #expect(throws: Never.self) { try LoginGrant(late, definition, catalog: catalog, nonce: "n1") }
+        late.requestedAt = WallTime(seconds: 1_800_000_060 + 3600)
+        let error = #expect(throws: LoginError.self) {
+            try LoginGrant(late, definition, catalog: catalog, nonce: "n1")
+        }
+        #expect(error?.code == .idToken)
+    }
+
+    @Test func `an answer is kept as long as tokens would be lost with it`() {
+        func isKept(_ body: String, status: Int = 200) -> Bool? {
+            failure(body, status: status).map { answer(status, body).isWorthKeeping(after: $0) }
+        }
+        // The tokens are good, and what is held against them may be the configuration's fault.
+        #expect(isKept(body(claims.replacing("https://h", with: "https://other"))) == true)
+        #expect(isKept(#"{"access_token":"a","refresh_token":"r"}"#) == true)
+        // The places may be wrong.
+        #expect(isKept(#"{"access_token":"a","data":{"refreshToken":"r"}}"#) == true)
+        #expect(isKept(#"{"data":{"jwt":"0123456789abcdef"}}"#) == true)
+        #expect(isKept(#"{"access_token":"cut o"#) == true)
+        // Nothing to keep fresh.
+        #expect(isKept(#"{"access_token":"0123456789abcdef","refresh_expires_in":"60"}"#) == false)
+        for nothing in [
+            "", " ", "{}", "[]", "<html>0123456789abcdef</html>", #"{"error":"bad_verification_code"}"#,
+            #"{"error":"x","error_uri":"https://docs.example/0123456789abcdef"}"#,
+            #"{"error":{"code":"refresh_token_invalidated"}}"#, #"{"message":"come back some other day"}"#,
+        ] { #expect(isKept(nothing) == false, "\(nothing)") }
+        #expect(isKept(body(claims), status: 500) == false)
     }
 
     @Test func `an ID token of another log-in is refused`() {
