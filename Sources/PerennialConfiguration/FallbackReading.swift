@@ -1,7 +1,9 @@
 import ConfigurationFile
+import Providers
 import RefreshCore
 
-/// Reads `fallback: { accounts: { ID: { token | token_file, token_type } } }`.
+/// Reads `fallback: { accounts: { ID: TOKEN }, pools: { NAME: TOKEN } }`, where a token is
+/// `{ token | token_file, token_type }`.
 enum FallbackReading {
     static func accounts(_ section: ConfigurationSection) -> [AccountID: FallbackToken] {
         section.section("accounts") { accounts in
@@ -17,6 +19,31 @@ enum FallbackReading {
             }
             return tokens
         } ?? [:]
+    }
+
+    static func pools(_ section: ConfigurationSection, known: PoolCatalog) -> [PoolName: FallbackToken] {
+        section.section("pools") { pools in
+            var tokens: [PoolName: FallbackToken] = [:]
+            for key in pools.keys {
+                guard var fallback = pools.section(key, { token($0) }) ?? nil else { continue }
+                do throws(InvalidName) {
+                    let name = try PoolName(key)
+                    if known.settings[name] == nil {
+                        pools.report(.invalidValue, key, "is not under pools; \(advice(key, known))")
+                    }
+                    fallback.pool = name
+                    tokens[name] = fallback
+                } catch {
+                    pools.report(.invalidValue, key, error.description)
+                }
+            }
+            return tokens
+        } ?? [:]
+    }
+
+    private static func advice(_ name: String, _ known: PoolCatalog) -> String {
+        EditDistance.nearest(to: name, among: known.pools.map(\.name.rawValue)).map { "did you mean \($0)?" }
+            ?? "write pools: { \(name): {} }"
     }
 
     private static func token(_ section: ConfigurationSection) -> FallbackToken? {

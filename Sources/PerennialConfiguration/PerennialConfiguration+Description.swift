@@ -46,10 +46,17 @@ extension PerennialConfiguration {
             add("fallback.accounts.\(account).token", fallback.token.description)
             add("fallback.accounts.\(account).token_type", fallback.tokenType)
         }
+        for (pool, fallback) in poolFallbacks.sorted(by: { $0.key < $1.key }) {
+            add("fallback.pools.\(pool).token", fallback.token.description)
+            add("fallback.pools.\(pool).token_type", fallback.tokenType)
+        }
         add("log.level", logLevel.rawValue)
         add("log.format", logFormat.rawValue)
         for provider in providers.definitions {
             for setting in provider.settings { add("providers.\(provider.name).\(setting.key)", setting.value) }
+        }
+        for pool in pools.pools {
+            for setting in pools.shown(pool) { add("pools.\(pool.name).\(setting.key)", setting.value) }
         }
         for endpoint in webhooks.endpoints {
             for setting in endpoint.settings { add("webhooks.\(endpoint.name).\(setting.key)", setting.value) }

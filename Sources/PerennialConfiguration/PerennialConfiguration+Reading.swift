@@ -11,7 +11,7 @@ extension PerennialConfiguration {
     /// certificate_file, key_file, server_name, prefix, command_timeout, durability, durability_timeout,
     /// profile, command_budget, ping_interval, heartbeat_interval`), `sealing.key_file`,
     /// `auth.keys_file`, `refresh` (`proactive, interval, window, max_concurrent, fallback_reread`), `lease.ttl`, `log` (`level, format`), `providers`,
-    /// `pools`, `fallback.accounts` and `webhooks`.
+    /// `pools`, `fallback` (`accounts, pools`) and `webhooks`.
     ///
     /// Variables: `REDIS_URL`, `ENABLE_PROACTIVE_TOKEN_REFRESH` or `PERENNIAL_PROACTIVE`, `TOKEN_REFRESH_INTERVAL` and
     /// `TOKEN_REFRESH_WINDOW` (whole minutes), `PERENNIAL_LISTEN` (separated by commas), `PERENNIAL_STATE_DIR`,
@@ -69,9 +69,13 @@ private struct ConfigurationReading {
         configuration.providers =
             top.section("providers") { ProviderCatalog.read($0, defaultWindow: window) } ?? ProviderCatalog()
         configuration.webhooks = top.section("webhooks") { WebhookCatalog.read($0) } ?? WebhookCatalog()
-        configuration.fallbacks = top.section("fallback") { FallbackReading.accounts($0) } ?? [:]
         let providers = configuration.providers
         configuration.pools = top.section("pools") { PoolCatalog.read($0, catalog: providers) } ?? PoolCatalog()
+        let pools = configuration.pools
+        top.section("fallback") { fallback in
+            configuration.fallbacks = FallbackReading.accounts(fallback)
+            configuration.poolFallbacks = FallbackReading.pools(fallback, known: pools)
+        }
         configuration.redis = redis(configuration.providers)
         let isHosted = configuration.redis.profile == .hosted
         if isHosted {

@@ -25,6 +25,8 @@ public struct PerennialConfiguration: Sendable, Hashable {
     /// Tokens that stand in for those of accounts while there is nothing else.
     public var fallbacks: [AccountID: FallbackToken] = [:]
     public var pools = PoolCatalog()
+    /// The same for pools none of whose accounts has a token.
+    public var poolFallbacks: [PoolName: FallbackToken] = [:]
 
     public init(stateDirectory: String, providers: ProviderCatalog = ProviderCatalog()) {
         self.stateDirectory = stateDirectory

@@ -49,6 +49,43 @@ import Testing
     }
 }
 
+/// A pool whose accounts a test sets.
+private final class OnePool: PoolStore {
+    let accounts = NIOLockedValueBox<[AccountSnapshot]>([])
+
+    func members(of pool: PoolName) async throws(StoreError) -> [AccountSnapshot] { accounts.withLockedValue { $0 } }
+    func note(_ pool: PoolName, isExhausted: Bool, count: PoolCount, next: WallTime?) async throws(StoreError) {}
+}
+
+@Suite struct PoolFallbackTests {
+    @Test func theTokenOfAPoolIsMarkedAndNamesThePool() async throws {
+        let (warp, pool) = (try PoolName("warp"), OnePool())
+        let house = try House(
+            poolFallbacks: PoolFallbacks(
+                tokens: [warp: FallbackToken(token: Secret("stand-in"), pool: warp)], store: pool, rest: .zero))
+        try house.add("a", life: .seconds(-10)) { $0.pool = warp }
+        try house.add("outsider", life: .seconds(-10))
+        house.endpoint.answer(.ambiguous("HTTP 502"))
+        let other = try house.add("b") { $0.pool = warp }
+        pool.accounts.withLockedValue { $0 = [other] }
+        try await house.serve { client async throws in
+            #expect(try await client.send("GET", "/v1/accounts/a/token").status != 200, "b has a valid token")
+            pool.accounts.withLockedValue { $0 = [] }
+            let response = try await client.send("GET", "/v1/accounts/a/token")
+            #expect(response.status == 200)
+            #expect(
+                response.body
+                    == #"{"account":"a","access_token":"stand-in","token_type":"Bearer","expires_at":null,"#
+                    + #""expires_in":null,"generation":null,"source":"fallback","stale":true,"#
+                    + #""reason":"outcome_unknown","pool":"warp"}"#)
+            #expect(response.headers["x-perennial-source"] == "fallback")
+            #expect(response.headers["cache-control"] == "no-store")
+            #expect(response.headers["etag"] == nil)
+            #expect(try await client.send("GET", "/v1/accounts/outsider/token").status != 200)
+        }
+    }
+}
+
 @Suite struct ProviderRouteTests {
     @Test func aPausedProviderIsShownWithItsCause() async throws {
         let house = try House()

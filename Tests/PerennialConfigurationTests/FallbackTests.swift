@@ -35,4 +35,34 @@ struct FallbackTests {
         #expect(found.count == 1, "\(found)")
         #expect(found.first?.contains(expected) == true && found.first?.contains("yaml:1") == true, "\(found)")
     }
+
+    @Test func `tokens of pools are read and never shown`() throws {
+        let configuration = try PerennialConfiguration.parse(
+            """
+            pools: { warp: {} }
+            fallback:
+              pools:
+                warp: { token: "${STATIC}", token_type: MAC }
+            """, environment: Self.environment)
+        let warp = try PoolName("warp")
+        #expect(
+            configuration.poolFallbacks == [
+                warp: FallbackToken(token: Secret("from-the-environment"), tokenType: "MAC", pool: warp)
+            ])
+        let text = configuration.describe()
+        #expect(text.contains("fallback.pools.warp.token: set"))
+        #expect(!text.contains("from-the-environment"))
+    }
+
+    @Test(arguments: [
+        ("{ warp: {} }", "needs token or token_file"), ("{ warp: }", "needs token or token_file"),
+        ("{ wrap: { token: a } }", "is not under pools; did you mean warp?"),
+        ("{ other: { token: a } }", "is not under pools; write pools: { other: {} }"),
+        ("{ \"a b\": { token: a } }", "pool name"), ("{ warp: { token: \"a\\nb\" } }", "token"),
+        ("{ warp: { tokens: a } }", "did you mean token?"),
+    ])
+    func `mistakes name the pool's key`(pools: String, expected: String) {
+        let found = problems("pools: { warp: {} }\nfallback: { pools: \(pools) }\n", Self.environment)
+        #expect(found.contains { $0.contains(expected) && $0.contains("yaml:2") }, "\(found)")
+    }
 }

@@ -16,6 +16,8 @@ struct FleetListener: Service {
     let fallbacks: FallbackDesk?
     /// Nil where no pools are configured.
     let pools: PoolWatch?
+    /// Nil where none are made.
+    let acquisitions: AcquisitionFinisher?
 
     func run() async throws {
         await cancelWhenGracefulShutdown {
@@ -31,6 +33,7 @@ struct FleetListener: Service {
             hub.signalAll()
             leadership?.scheduleChanged()
             leftovers.storeIsBack()
+            acquisitions?.storeIsBack()
             link.outages.mayBeBack()
             webhooks?.mayHaveMissed()
         case .disconnected:

@@ -108,11 +108,14 @@ public struct Instance: Sendable {
         }
         let intake = AccountIntake(policies: configuration.providers)
         let directory = RedisAccountDirectory(link: link, origin: id)
-        let leads = role != .command && configuration.refresh.proactive
+        let keeper =
+            role == .command
+            ? nil : acquisitions(configuration, state: state, ring: ring, link: link, id: id, curl: curl, logger)
         let pools =
-            leads
-            ? watch(configuration, state: state, ring: ring, link: link, id: id, intake: intake, curl: curl, logger)
-            : nil
+            role != .command && configuration.refresh.proactive && !configuration.pools.settings.isEmpty
+            ? PoolWatch(
+                pools: configuration.pools.pools, store: RedisPoolStore(link: link, origin: id), keeper: keeper,
+                time: time, interval: isFrugal ? .seconds(900) : .seconds(30), logger: logger) : nil
         var leadership: Leadership?
         var lastServices: [any Service] = []
         var heartbeat: Heartbeat?
@@ -139,22 +142,26 @@ public struct Instance: Sendable {
             if let leadership { lastServices.append(leadership) }
         }
 
-        let fallbacks =
-            configuration.fallbacks.isEmpty ? nil : FallbackDesk(tokens: configuration.fallbacks, logger: logger)
+        let fallbacks = fallbacks(configuration, RedisPoolStore(link: link, origin: id), logger)
         let leftovers = Leftovers(coordinator: coordinator, link: link, time: time, logger: logger)
         var services: [any Service] = []
         if let embedded { services.append(embedded) }
         services.append(client)
         services.append(
             Finisher(
-                coordinator: coordinator, journal: journal, curl: curl, webhookCurl: webhookCurl,
+                coordinator: coordinator, acquisitions: keeper, journal: journal, curl: curl, webhookCurl: webhookCurl,
                 removesJournal: role == .command))
         services.append(StoreOpener(link: link, isQuiet: role == .command, logger: logger))
+        let finisher = keeper.map {
+            AcquisitionFinisher(keeper: $0, pools: configuration.pools.pools, time: time)
+        }
         services.append(
             FleetListener(
                 feed: RedisChangeFeed(link: link), cache: cache, hub: hub, leadership: leadership,
-                leftovers: leftovers, link: link, webhooks: webhooks, fallbacks: fallbacks, pools: pools))
+                leftovers: leftovers, link: link, webhooks: webhooks, fallbacks: fallbacks, pools: pools,
+                acquisitions: finisher))
         services.append(leftovers)
+        if let finisher { services.append(finisher) }
         if let heartbeat {
             services.append(heartbeat)
             services.append(OutageReporter(link: link, instance: id, logger: logger))
@@ -170,22 +177,31 @@ public struct Instance: Sendable {
             embedded: embedded)
     }
 
-    /// Nil where no pools are configured.
-    private static func watch(
+    private static func acquisitions(
         _ configuration: PerennialConfiguration, state: StateDirectory, ring: KeyRing, link: RedisLink,
-        id: InstanceID, intake: AccountIntake, curl: CurlClient, _ logger: Logger
-    ) -> PoolWatch? {
-        let catalog = configuration.pools
-        guard !catalog.settings.isEmpty else { return nil }
-        let keeper = AcquisitionKeeper(
+        id: InstanceID, curl: CurlClient, _ logger: Logger
+    ) -> AcquisitionKeeper {
+        AcquisitionKeeper(
             store: RedisAcquisitionStore(link: link),
             acquirer: AcquisitionRunner(
-                chains: catalog.chains, catalog: configuration.providers, transport: curl, time: link.clock),
+                chains: configuration.pools.chains, catalog: configuration.providers, transport: curl, time: link.clock),
             vault: AcquisitionVault(path: state.acquisitions, ring: ring, logger: logger),
-            directory: RedisAccountDirectory(link: link, origin: id), intake: intake, time: link.clock, logger: logger)
-        return PoolWatch(
-            pools: catalog.pools, store: RedisPoolStore(link: link, origin: id), keeper: keeper, time: link.clock,
-            interval: link.isFrugal ? .seconds(900) : .seconds(30), logger: logger)
+            directory: RedisAccountDirectory(link: link, origin: id),
+            intake: AccountIntake(policies: configuration.providers), time: link.clock, logger: logger)
+    }
+
+    /// Nil where none are configured.
+    private static func fallbacks(
+        _ configuration: PerennialConfiguration, _ pools: RedisPoolStore, _ logger: Logger
+    ) -> FallbackDesk? {
+        let tokens = configuration.poolFallbacks
+        guard !configuration.fallbacks.isEmpty || !tokens.isEmpty else { return nil }
+        let isFrugal = configuration.redis.profile == .hosted
+        return FallbackDesk(
+            tokens: configuration.fallbacks,
+            pools: tokens.isEmpty
+                ? nil : PoolFallbacks(tokens: tokens, store: pools, rest: .seconds(isFrugal ? 60 : 5)),
+            logger: logger)
     }
 
     private static func dispatcher(

@@ -20,7 +20,7 @@ public enum TokenDocument {
     }
 
     /// The members are those of any token. What is not known of this one is null: its end, and a generation, for it has
-    /// none.
+    /// none. One of a pool names the pool.
     static func write(
         _ fallback: FallbackToken, of account: AccountID, because failure: RefreshFailure, to writer: inout JSONWriter
     ) {
@@ -43,6 +43,10 @@ public enum TokenDocument {
             writer.bool(true)
             writer.key("reason")
             writer.string(failure.code.rawValue)
+            if let pool = fallback.pool {
+                writer.key("pool")
+                writer.string(pool.rawValue)
+            }
         }
     }
 

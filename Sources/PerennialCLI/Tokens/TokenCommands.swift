@@ -48,7 +48,8 @@ struct TokenCommand: AsyncParsableCommand {
                 if answer.isStale { Terminal.standardError("warning: refreshing fails; this token is still valid") }
             case .fallback(let fallback, _, let failure):
                 Terminal.standardOutput(fallback.token.reveal())
-                Terminal.standardError("warning: this is the configured fallback token: \(failure.message)")
+                let whose = fallback.pool.map { " of the pool \($0)" } ?? ""
+                Terminal.standardError("warning: this is the configured fallback token\(whose): \(failure.message)")
             }
         }
     }

@@ -31,55 +31,47 @@ private struct ChainReading {
         let allowsHTTP = section.bool("allow_insecure_http") ?? false
         let timeout = section.duration("step_timeout", in: .milliseconds(100) ... .seconds(120))
         let caFile = section.string("ca_file")
+        let provider = provider()
+        let steps = AcquisitionStepsReading(section: section, provider: provider, allowsHTTP: allowsHTTP).steps()
         var reader = TemplateReader()
         let id = reader.template(section, "account_id")
         let name = reader.template(section, "name")
         let token = reader.template(section, "refresh_token")
         let fields = reader.named(section, "fields") { AccountFields.isName($0) ? nil : "is not the name of a field" }
-        let provider = provider()
-        let steps = steps(allowsHTTP: allowsHTTP, provider, &reader)
         guard let provider, let steps, let credential = credential(provider, token, fields) else { return nil }
         let accountID = id ?? (section.contains("account_id") ? nil : try? Template("\(pool)-{{ uuid }}"))
         guard let accountID else { return nil }
-        let names =
-            Self.names(provider) + steps.flatMap { step in step.extracts.map { "steps.\(step.name).\($0.name)" } }
-        let scope = TemplateScope(names)
+        let scope = AcquisitionScope(provider).whole(steps)
         var isGood = true
-        for (key, template) in templates(credential) + [("account_id", accountID), ("name", name)] {
-            guard let template else { continue }
-            isGood = check(template, scope, key) && isGood
+        for place in reader.places {
+            for problem in scope.problems(of: place.template) {
+                section.report(.invalidValue, at: place.origin, key: place.path, problem)
+                isGood = false
+            }
         }
-        if accountID.names.isEmpty {
+        if accountID.names.allSatisfy(AcquisitionScope.isConstant) {
             section.report(
                 .invalidValue, "account_id",
                 "is the same for every new account, which would collide: write for example \"\(pool)-{{ uuid }}\"")
             isGood = false
         }
+        isGood = check(credential) && isGood
         guard isGood else { return nil }
         return AcquisitionChain(
             provider: provider.name, steps: steps, credential: credential, accountID: accountID, displayName: name,
             stepTimeout: timeout ?? AcquisitionChain.longestStep, caFile: caFile)
     }
 
-    private func templates(_ credential: AcquisitionChain.Credential) -> [(String, Template?)] {
-        switch credential {
-        case .refreshToken(let template): [("refresh_token", template)]
-        case .fields(let fields): fields.map { ("fields", $0.value) }
-        }
-    }
-
-    private func check(_ template: Template, _ scope: TemplateScope, _ key: String) -> Bool {
-        let problems = scope.problems(of: template)
-        for problem in problems { section.report(.invalidValue, key, problem) }
-        return problems.isEmpty
-    }
-
-    /// What every step can use.
-    private static func names(_ provider: ProviderDefinition) -> [String] {
-        var names = provider.variables.map { "vars.\($0.name)" }
-        if !provider.clientID.isEmpty { names.append("client_id") }
-        if provider.clientSecret != nil { names.append("client_secret") }
-        return names
+    /// A token that no step brings would be the same for every account.
+    private func check(_ credential: AcquisitionChain.Credential) -> Bool {
+        guard case .refreshToken(let template) = credential,
+            !template.names.contains(where: { $0.hasPrefix("steps.") })
+        else { return true }
+        section.report(
+            .invalidValue, "refresh_token",
+            "is the same for every new account: write what a step extracts, for example "
+                + "\"{{ steps.sign_in.refresh_token }}\"")
+        return false
     }
 
     private func provider() -> ProviderDefinition? {
@@ -136,91 +128,5 @@ private struct ChainReading {
             return nil
         }
         return .fields(given)
-    }
-
-    // MARK: Steps
-
-    private func steps(
-        allowsHTTP: Bool, _ provider: ProviderDefinition?, _ reader: inout TemplateReader
-    ) -> [AcquisitionChain.Step]? {
-        guard section.contains("steps") else {
-            section.report(.missing, "needs steps: a list of requests")
-            return nil
-        }
-        var steps: [AcquisitionChain.Step] = []
-        var isGood = true
-        var names = provider.map(Self.names) ?? []
-        section.elements(
-            "steps",
-            text: { _, origin in
-                section.report(.invalidValue, at: origin, key: "\(section.path).steps", "has to be a mapping")
-                isGood = false
-            },
-            mapping: { step in
-                guard let read = self.step(step, allowsHTTP: allowsHTTP, taken: steps.map(\.name), &reader) else {
-                    isGood = false
-                    return
-                }
-                if provider != nil {
-                    let scope = TemplateScope(names)
-                    for problem in read.request.templates.flatMap({ scope.problems(of: $0) }) {
-                        step.report(.invalidValue, "request", problem)
-                        isGood = false
-                    }
-                }
-                names += read.extracts.map { "steps.\(read.name).\($0.name)" }
-                steps.append(read)
-            })
-        if isGood, steps.isEmpty { section.report(.invalidValue, "steps", "has no step") }
-        return isGood && !steps.isEmpty ? steps : nil
-    }
-
-    private func step(
-        _ section: ConfigurationSection, allowsHTTP: Bool, taken: [String], _ reader: inout TemplateReader
-    ) -> AcquisitionChain.Step? {
-        let name = section.string("name")
-        if let name, !AccountFields.isName(name) {
-            section.report(.invalidValue, "name", "is no name: write letters, digits and underscores")
-        } else if let name, taken.contains(name) {
-            section.report(.duplicateKey, "name", "is the name of an earlier step")
-        } else if name == nil, !section.contains("name") {
-            section.report(.missing, "needs a name, by which later steps refer to it")
-        }
-        let extracts = extracts(section)
-        var request: RequestTemplate?
-        if section.contains("request") {
-            request = section.section("request") { StepRequestReading($0, allowsHTTP).read(&reader) } ?? nil
-        } else {
-            section.report(.missing, "needs request: { url: …, json: … }")
-        }
-        guard let name, AccountFields.isName(name), !taken.contains(name), let request, let extracts else { return nil }
-        return AcquisitionChain.Step(name: name, request: request, extracts: extracts)
-    }
-
-    private func extracts(_ section: ConfigurationSection) -> [AcquisitionChain.Extract]? {
-        guard section.contains("extract") else { return [] }
-        return section.section("extract") { names in
-            var extracts: [AcquisitionChain.Extract] = []
-            var isGood = true
-            for name in names.keys {
-                guard AccountFields.isName(name) else {
-                    names.report(.invalidValue, name, "is no name: write letters, digits and underscores")
-                    isGood = false
-                    continue
-                }
-                var pointers: [JSONPointer] = []
-                for text in names.oneOrMany(name) ?? [] {
-                    do throws(JSONPointer.Malformed) {
-                        pointers.append(try JSONPointer(text))
-                    } catch {
-                        names.report(.invalidValue, name, "\(Quoted.text(text)) \(error.description)")
-                        isGood = false
-                    }
-                }
-                if pointers.isEmpty { isGood = false }
-                extracts.append(AcquisitionChain.Extract(name: name, pointers: pointers))
-            }
-            return isGood ? extracts : nil
-        } ?? nil
     }
 }

@@ -14,6 +14,25 @@ public struct PoolCatalog: Sendable, Hashable {
     /// In the order of their names.
     public var pools: [PoolSettings] { settings.values.sorted { $0.name < $1.name } }
 
+    /// The keys of a pool's section with their effective values. Of steps only the names: what they send may be secret.
+    public func shown(_ pool: PoolSettings) -> [(key: String, value: String)] {
+        var shown = [(key: "tiers", value: pool.tiers.map(\.rawValue).joined(separator: ", "))]
+        guard let limits = pool.acquisition, let chain = chains[pool.name] else {
+            return shown + [("acquisition", "off")]
+        }
+        shown += [
+            ("acquisition.provider", chain.provider.rawValue),
+            ("acquisition.steps", chain.steps.map(\.name).joined(separator: ", ")),
+            ("acquisition.tier", limits.tier.rawValue),
+            ("acquisition.min_available", String(limits.minAvailable)),
+            ("acquisition.max_per_day", String(limits.maxPerDay)),
+            ("acquisition.min_interval", DurationText.format(limits.minInterval)),
+            ("acquisition.step_timeout", DurationText.format(chain.stepTimeout)),
+        ]
+        if let caFile = chain.caFile { shown.append(("acquisition.ca_file", caFile)) }
+        return shown
+    }
+
     /// Reads the section `pools`: a mapping of names to
     /// - `tiers`: a list of names, default `[anonymous, shared, personal]`
     /// - `acquisition`: the keys of ``AcquisitionChain/read(_:pool:catalog:)`` and

@@ -104,9 +104,7 @@ struct ProviderFields {
     private mutating func readRequest(
         _ request: ConfigurationSection, in section: ConfigurationSection, _ reader: inout TemplateReader
     ) {
-        method = request.parsed("method", "one of GET, POST, PUT, PATCH") { text in
-            ["GET", "POST", "PUT", "PATCH"].contains(text) ? text : nil
-        }
+        let fields = RequestFields(reading: request, &reader)
         if request.contains("url") {
             if section.contains("token_url") {
                 request.report(.contradiction, "url", "is the same as token_url: give only one of them")
@@ -114,28 +112,14 @@ struct ProviderFields {
                 tokenURL = request.string("url", secret: true)
             }
         }
-        query = reader.named(request, "query") { _ in nil }
-        if let more = reader.named(request, "headers", refuse: Self.refuseHeader) {
+        if let more = fields.headers {
             for name in more.names
             where headers?.names.contains(where: { $0.lowercased() == name.lowercased() }) == true {
                 request.report(.contradiction, "headers", "gives \(name), which stands in headers already")
             }
             headers = headers?.adding(more) ?? more
         }
-        let bodies = ["form", "json", "body"].filter { request.contains($0) }
-        if bodies.count > 1 {
-            request.report(.contradiction, bodies[1], "give one body: \(bodies.joined(separator: " or "))")
-        }
-        switch bodies.first {
-        case "form": body = reader.form(request, "form").map { .form($0) }
-        case "json":
-            body = request.value("json").flatMap { reader.json($0, in: request) }.map { .json($0) }
-        case "body": body = reader.template(request, "body").map { .text($0) }
-        default: break
-        }
-        if method == "GET", let first = bodies.first {
-            request.report(.contradiction, first, "GET has no body: put it into query, or write method: POST")
-        }
+        (method, query, body) = (fields.method, fields.query, fields.body)
     }
 
     private mutating func readTimes(_ section: ConfigurationSection) {

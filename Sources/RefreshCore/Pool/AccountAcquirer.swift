@@ -16,7 +16,7 @@ public struct AcquiredAccount: Sendable, Hashable {
 /// Why no account was acquired. Never holds a value of an answer.
 public struct AcquisitionFailure: Error, Sendable, Hashable, CustomStringConvertible {
     public enum Cause: String, Sendable, Hashable {
-        /// A step's server could not be reached, or did not answer in time.
+        /// A step's server could not be reached, did not answer in time, or failed itself (5xx).
         case unreachable
         /// It said no for now (429, or 503 with Retry-After).
         case throttled
@@ -35,6 +35,9 @@ public struct AcquisitionFailure: Error, Sendable, Hashable, CustomStringConvert
     /// How long the server wants to be left alone.
     public var retryAfter: Duration?
 
+    /// Whether the same step may work later.
+    var isTransient: Bool { cause == .unreachable || cause == .throttled }
+
     public init(_ cause: Cause, step: String?, _ message: String, retryAfter: Duration? = nil) {
         self.cause = cause
         self.step = step
@@ -45,16 +48,27 @@ public struct AcquisitionFailure: Error, Sendable, Hashable, CustomStringConvert
     public var description: String { step.map { "step \($0): \(message)" } ?? message }
 }
 
-/// Makes a new account at a provider: the chain of a pool.
-public protocol AccountAcquirer: Sendable {
-    /// Each request is sent once.
-    func acquire(for pool: PoolName) async throws(AcquisitionFailure) -> AcquiredAccount
+/// What can be read of the answers that a run has got, by the chain as it is now.
+public struct AcquisitionProgress: Sendable, Hashable {
+    /// How many values its steps have brought.
+    public var values: Int
+    /// Whether every answer holds what its step has to bring.
+    public var isReadable: Bool
+
+    public init(values: Int, isReadable: Bool) {
+        self.values = values
+        self.isReadable = isReadable
+    }
 }
 
-/// Keeps what was acquired on disk until the store has it.
-public protocol AcquiredAccountVault: Sendable {
-    func keep(_ account: AcquiredAccount, for pool: PoolName, attempt: AttemptID) throws(AcquisitionFailure)
-    func drop(_ attempt: AttemptID)
-    /// Those that an earlier run has left.
-    func left() -> [(pool: PoolName, attempt: AttemptID, account: AcquiredAccount)]
+/// Makes a new account at a provider: the chain of a pool.
+public protocol AccountAcquirer: Sendable {
+    /// Goes on behind the answers that the run has. Each request is sent once.
+    ///
+    /// - Parameter keep: called with the run and each new answer before that is read.
+    func advance(
+        _ run: AcquisitionRun, keep: @Sendable (AcquisitionRun) -> Void
+    ) async throws(AcquisitionFailure) -> AcquiredAccount
+
+    func progress(of run: AcquisitionRun) -> AcquisitionProgress
 }

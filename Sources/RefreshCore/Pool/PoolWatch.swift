@@ -41,16 +41,15 @@ public final class PoolWatch: Sendable {
     /// Until the task is cancelled, which the end of the reign does.
     public func run() async {
         guard !pools.isEmpty else { return }
-        await keeper?.storeLeft(
-            Dictionary(pools.compactMap { pool in pool.acquisition.map { (pool.name, $0) } }) { first, _ in first })
         // What this reign has told; the store knows what earlier ones have.
         var told: [PoolName: Bool] = [:]
+        var toldEmpty: Set<PoolName> = []
         while !Task.isCancelled {
             var next = time.monotonic() + interval
             var isWaiting = false
             for pool in pools {
                 do throws(StoreError) {
-                    let (isShort, time) = try await look(at: pool, &told)
+                    let (isShort, time) = try await look(at: pool, &told, &toldEmpty)
                     isWaiting = isWaiting || isShort
                     if let time { next = min(next, time) }
                 } catch {
@@ -65,7 +64,7 @@ public final class PoolWatch: Sendable {
 
     /// - Returns: whether it has too few accounts, and when to look again at the latest.
     private func look(
-        at pool: PoolSettings, _ told: inout [PoolName: Bool]
+        at pool: PoolSettings, _ told: inout [PoolName: Bool], _ toldEmpty: inout Set<PoolName>
     ) async throws(StoreError) -> (isShort: Bool, next: MonotonicTime?) {
         let members = try await store.members(of: pool.name)
         let now = time.wall()
@@ -78,9 +77,23 @@ public final class PoolWatch: Sendable {
             told[pool.name] = isExhausted
         }
         var next = members.nextChange(after: now).map { time.monotonic() + ($0 - now) }
-        if let keeper, let limits = pool.acquisition, count.totalAvailable < limits.minAvailable {
-            switch try await keeper.acquire(for: pool.name, limits: limits) {
-            case .acquired: next = time.monotonic()
+        if count.members == 0, pool.acquisition == nil, toldEmpty.insert(pool.name).inserted {
+            logger.warning(
+                """
+                pool: it has no account, and no chain that acquires one: run perennial accounts add with --pool \
+                \(pool.name), or give it acquisition
+                """, metadata: ["pool": "\(pool.name)"])
+        }
+        if let keeper, let limits = pool.acquisition, count.totalAvailable < limits.minAvailable,
+            !keeper.isRunning(pool.name)
+        {
+            switch try await keeper.begin(for: pool.name, limits: limits) {
+            // Does not hold up the other pools, nor the end of the reign.
+            case .begun(let run):
+                Task {
+                    _ = await run.value
+                    wakeup.fire()
+                }
             case .failed: break
             case .waiting(.underWay(let until)), .waiting(.usedUp(let until)), .waiting(.notBefore(let until, _)):
                 let due = time.monotonic() + max(until - now, .zero)

@@ -56,6 +56,11 @@ public final class TokenCache: Sendable {
         state.withLockedValue { $0.entries[account]?.snapshot }
     }
 
+    /// All that is remembered of a pool's accounts, trusted or not. Costs a look at every entry.
+    func lastKnown(in pool: PoolName) -> [AccountSnapshot] {
+        state.withLockedValue { state in state.entries.values.map(\.snapshot).filter { $0.pool == pool } }
+    }
+
     /// Remembers what a read that began at `ticket` has found.
     public func remember(_ snapshot: AccountSnapshot, since ticket: Ticket, now: MonotonicTime) {
         state.withLockedValue { state in

@@ -28,7 +28,8 @@ struct House: Sendable {
         }
     }
 
-    init(fallbacks: [String: String] = [:]) throws {
+    /// - Parameter poolFallbacks: with who tells of the accounts of pools.
+    init(fallbacks: [String: String] = [:], poolFallbacks: PoolFallbacks? = nil) throws {
         fleet = FakeFleet(time: time)
         endpoint = FakeEndpoint(time: time)
         let policies = FakePolicies(
@@ -40,7 +41,7 @@ struct House: Sendable {
         let coordinator = RefreshCoordinator(deck: deck, policies: policies, origin: try InstanceID("i1"))
         let tokens = try fallbacks.map { (try AccountID($0.key), FallbackToken(token: Secret($0.value))) }
         let desk = FallbackDesk(
-            tokens: Dictionary(uniqueKeysWithValues: tokens),
+            tokens: Dictionary(uniqueKeysWithValues: tokens), pools: poolFallbacks,
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
         let instance = InstanceInfo(
             id: "i1", host: "h", pid: 7, version: "1.2", startedAt: 1_000_000, seenAt: 2_000_000,

@@ -51,28 +51,78 @@ final class FakeAcquisitionStore: AcquisitionStore {
     }
 }
 
-/// Brings accounts, one for each call.
+/// A chain whose steps a test plays: what each call brings, and how it ends.
 final class FakeAcquirer: AccountAcquirer {
-    private let state: NIOLockedValueBox<[Result<AcquiredAccount, AcquisitionFailure>]>
-    private let count = NIOLockedValueBox(0)
+    /// What a call does before it ends.
+    enum Bringing: Sendable {
+        case nothing
+        /// An answer with so many values in it.
+        case values(Int)
+        /// An answer, and then nothing more before the test says so.
+        case valuesAndWaits(Int)
+    }
 
-    init(_ results: [Result<AcquiredAccount, AcquisitionFailure>]) { state = NIOLockedValueBox(results) }
+    private struct State {
+        var results: [(bringing: Bringing, result: Result<AcquiredAccount, AcquisitionFailure>)]
+        var seen: [AcquisitionRun] = []
+        var isReadable = true
+        var waiter: CheckedContinuation<Void, Never>?
+    }
 
-    var runs: Int { count.withLockedValue { $0 } }
+    private let state: NIOLockedValueBox<State>
 
-    func acquire(for pool: PoolName) async throws(AcquisitionFailure) -> AcquiredAccount {
-        count.withLockedValue { $0 += 1 }
-        let result = state.withLockedValue { $0.isEmpty ? nil : $0.removeFirst() }
-        guard let result else { throw AcquisitionFailure(.refused, step: "create", "HTTP 403") }
-        return try result.get()
+    init(_ results: [Result<AcquiredAccount, AcquisitionFailure>], bringing: Bringing = .nothing) {
+        state = NIOLockedValueBox(State(results: results.map { (bringing, $0) }))
+    }
+
+    /// How often it was called.
+    var runs: Int { seen.count }
+    /// The runs as they were given to it.
+    var seen: [AcquisitionRun] { state.withLockedValue { $0.seen } }
+    var isWaiting: Bool { state.withLockedValue { $0.waiter != nil } }
+
+    func becomeUnreadable() { state.withLockedValue { $0.isReadable = false } }
+    func release() {
+        let waiter = state.withLockedValue { state in
+            defer { state.waiter = nil }
+            return state.waiter
+        }
+        waiter?.resume()
+    }
+
+    func advance(
+        _ run: AcquisitionRun, keep: @Sendable (AcquisitionRun) -> Void
+    ) async throws(AcquisitionFailure) -> AcquiredAccount {
+        let next = state.withLockedValue { state in
+            state.seen.append(run)
+            return state.results.isEmpty ? nil : state.results.removeFirst()
+        }
+        guard let next else { throw AcquisitionFailure(.refused, step: "create", "HTTP 403") }
+        switch next.bringing {
+        case .nothing: break
+        case .values(let count): keep(answered(run, count))
+        case .valuesAndWaits(let count):
+            keep(answered(run, count))
+            await withCheckedContinuation { continuation in state.withLockedValue { $0.waiter = continuation } }
+        }
+        return try next.result.get()
+    }
+
+    private func answered(_ run: AcquisitionRun, _ values: Int) -> AcquisitionRun {
+        var run = run
+        run.answers.append(.init(step: "create", body: [UInt8](repeating: 7, count: values)))
+        return run
+    }
+
+    func progress(of run: AcquisitionRun) -> AcquisitionProgress {
+        AcquisitionProgress(
+            values: run.answers.reduce(0) { $0 + $1.body.count }, isReadable: state.withLockedValue { $0.isReadable })
     }
 }
 
 /// A disk.
-final class FakeVault: AcquiredAccountVault {
-    typealias Entry = (pool: PoolName, attempt: AttemptID, account: AcquiredAccount)
-
-    private let entries = NIOLockedValueBox<[Entry]>([])
+final class FakeVault: AcquisitionRunVault {
+    private let entries = NIOLockedValueBox<[AttemptID: AcquisitionRun]>([:])
     private let kept = NIOLockedValueBox(0)
     private let isFull: Bool
 
@@ -80,14 +130,16 @@ final class FakeVault: AcquiredAccountVault {
 
     var everKept: Int { kept.withLockedValue { $0 } }
 
-    func keep(_ account: AcquiredAccount, for pool: PoolName, attempt: AttemptID) throws(AcquisitionFailure) {
+    func keep(_ run: AcquisitionRun) throws(AcquisitionFailure) {
         if isFull { throw AcquisitionFailure(.unstored, step: nil, "the disk is full") }
         kept.withLockedValue { $0 += 1 }
-        entries.withLockedValue { $0.append((pool, attempt, account)) }
+        entries.withLockedValue { $0[run.attempt] = run }
     }
 
-    func drop(_ attempt: AttemptID) { entries.withLockedValue { $0.removeAll { $0.attempt == attempt } } }
-    func left() -> [Entry] { entries.withLockedValue { $0 } }
+    func drop(_ attempt: AttemptID) { entries.withLockedValue { $0[attempt] = nil } }
+    func left() -> [AcquisitionRun] {
+        entries.withLockedValue { $0.values.sorted { $0.attempt.rawValue < $1.attempt.rawValue } }
+    }
 }
 
 /// Pools whose accounts a test sets.
@@ -99,12 +151,16 @@ final class FakePoolStore: PoolStore {
 
     private let state = NIOLockedValueBox<(members: [AccountSnapshot], notes: [Note], looks: Int)>(([], [], 0))
 
+    private let isDown = NIOLockedValueBox(false)
+
+    func setDown(_ down: Bool) { isDown.withLockedValue { $0 = down } }
     func set(_ members: [AccountSnapshot]) { state.withLockedValue { $0.members = members } }
     var notes: [Note] { state.withLockedValue { $0.notes } }
     var looks: Int { state.withLockedValue { $0.looks } }
 
     func members(of pool: PoolName) async throws(StoreError) -> [AccountSnapshot] {
-        state.withLockedValue { state in
+        if isDown.withLockedValue({ $0 }) { throw StoreError(.unavailable, "Redis is away") }
+        return state.withLockedValue { state in
             state.looks += 1
             return state.members
         }

@@ -1,0 +1,66 @@
+import PerennialConfiguration
+import Providers
+import RefreshCore
+import Testing
+
+struct PoolSectionTests {
+    private static let environment = ["HOME": "/home/p", "KEY": "k3y-of-the-environment"]
+
+    private static let yaml = """
+        providers:
+          warp:
+            token_url: https://warp.example/token
+            client_id: c
+            client_auth: none
+            vars: { key: "${KEY}" }
+        pools:
+          plain: { tiers: [shared, personal] }
+          warp:
+            acquisition:
+              provider: warp
+              steps:
+                - name: create
+                  request: { url: "https://app.example/x", json: { key: "{{ vars.key }}", fixed: a-fixed-secret } }
+                  extract: { token: /token }
+              refresh_token: "{{ steps.create.token }}"
+        """
+
+    @Test func `the effective settings are shown, and nothing that is sent`() throws {
+        let configuration = try PerennialConfiguration.parse(Self.yaml, environment: Self.environment)
+        let text = configuration.describe()
+        for line in [
+            "pools.plain.tiers: shared, personal", "pools.plain.acquisition: off",
+            "pools.warp.tiers: anonymous, shared, personal", "pools.warp.acquisition.provider: warp",
+            "pools.warp.acquisition.steps: create", "pools.warp.acquisition.tier: anonymous",
+            "pools.warp.acquisition.min_available: 1", "pools.warp.acquisition.max_per_day: 10",
+            "pools.warp.acquisition.min_interval: 1m", "pools.warp.acquisition.step_timeout: 20s",
+        ] {
+            #expect(text.split(separator: "\n").contains { $0 == line }, "\(line)")
+        }
+        #expect(!text.contains("k3y-of-the-environment") && !text.contains("a-fixed-secret"))
+    }
+
+    @Test(arguments: [
+        ("tiers: [shared, personal]", "tier: shared", ":8", "unknown key; did you mean tiers?"),
+        ("tiers: [shared, personal]", "tiers: []", ":8", "needs at least one tier"),
+        ("tiers: [shared, personal]", "tiers: [a, a]", ":8", "names a twice"),
+        ("tiers: [shared, personal]", "tiers: [\"a b\"]", ":8", "tier name"),
+        ("plain: {", "\"a b\": {", ":8", "pool name"),
+        ("provider: warp", "providers: warp", ":11", "did you mean provider?"),
+        ("https://app.example/x", "ftp://app.example/x", ":14", "has to begin with https://"),
+        ("https://app.example/x", "https://{{ vars.key }}/x", ":14", "write the host out"),
+        ("vars.key }}\", fixed", "vars.kez }}\", fixed", ":14", "did you mean vars.key?"),
+        ("steps.create.token", "steps.creat.token", ":16", "did you mean steps.create.token?"),
+        ("json: {", "method: GET, json: {", ":14", "GET has no body"),
+        ("json: {", "form: { a: b }, json: {", ":14", "give one body"),
+    ])
+    func `what is wrong is named with its line, and what to write instead`(
+        old: String, new: String, line: String, message: String
+    ) {
+        let yaml = Self.yaml.replacing(old, with: new)
+        #expect(yaml != Self.yaml)
+        let found = problems(yaml, Self.environment)
+        #expect(found.contains { $0.contains(message) && $0.contains("yaml\(line)") }, "\(found)")
+        #expect(!found.contains { $0.contains("k3y-of-the-environment") || $0.contains("a-fixed-secret") })
+    }
+}
