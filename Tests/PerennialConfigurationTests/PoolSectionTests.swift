@@ -1,3 +1,4 @@
+import FoundationEssentials
 import PerennialConfiguration
 import Providers
 import RefreshCore
@@ -62,5 +63,25 @@ struct PoolSectionTests {
         let found = problems(yaml, Self.environment)
         #expect(found.contains { $0.contains(message) && $0.contains("yaml\(line)") }, "\(found)")
         #expect(!found.contains { $0.contains("k3y-of-the-environment") || $0.contains("a-fixed-secret") })
+    }
+}
+
+/// The examples of docs/pools.md are accepted as they stand, but for the paths of their secrets.
+struct DocumentedPoolsTests {
+    @Test func `they are accepted`() throws {
+        let page = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent().appending(path: "docs/pools.md")
+        let text = String(decoding: try Data(contentsOf: page), as: UTF8.self)
+        let file = "/tmp/perennial-pools-\(UUID().uuidString)"
+        try Data("static".utf8).write(to: URL(filePath: file))
+        defer { try? FileManager.default.removeItem(atPath: file) }
+        let examples = text.split(separator: "```yaml\n").dropFirst().compactMap {
+            $0.split(separator: "\n```").first.map { String($0) }
+        }
+        #expect(examples.count == 3)
+        for example in examples {
+            let yaml = example.replacing("/run/secrets/warp-static", with: file)
+            #expect(problems(yaml, ["HOME": "/home/p", "WARP_KEY": "k"]) == [])
+        }
     }
 }

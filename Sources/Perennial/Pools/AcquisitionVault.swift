@@ -1,6 +1,7 @@
-import Logging
+public import Logging
 import NIOConcurrencyHelpers
-import RefreshCore
+public import PerennialConfiguration
+public import RefreshCore
 import Sealing
 
 /// A run as it is written to disk.
@@ -52,7 +53,7 @@ private struct KeptRun: Codable {
 }
 
 /// The runs of chains, in this machine's state directory, whose accounts are not known to be in the store.
-struct AcquisitionVault: AcquisitionRunVault {
+public struct AcquisitionVault: AcquisitionRunVault {
     private let vault: SealedVault<KeptRun>
     /// Those that cannot be read and of which that has been said.
     private let told = NIOLockedValueBox<Set<String>>([])
@@ -63,7 +64,14 @@ struct AcquisitionVault: AcquisitionRunVault {
         self.logger = logger
     }
 
-    func keep(_ run: AcquisitionRun) throws(AcquisitionFailure) {
+    /// - Throws: `SealingError` or ``StartError`` when the sealing keys cannot be read.
+    public init(_ configuration: PerennialConfiguration, logger: Logger) throws {
+        let state = try StateDirectory(creating: configuration.stateDirectory)
+        self.init(
+            path: state.acquisitions, ring: try Instance.keyRing(configuration, state: state), logger: logger)
+    }
+
+    public func keep(_ run: AcquisitionRun) throws(AcquisitionFailure) {
         do {
             try vault.keep(KeptRun(run), as: run.attempt.rawValue)
         } catch {
@@ -71,11 +79,11 @@ struct AcquisitionVault: AcquisitionRunVault {
         }
     }
 
-    func drop(_ attempt: AttemptID) {
+    public func drop(_ attempt: AttemptID) {
         vault.drop(attempt.rawValue)
     }
 
-    func left() -> [AcquisitionRun] {
+    public func left() -> [AcquisitionRun] {
         vault.names().compactMap { name in
             do {
                 return try vault.open(name).run(AttemptID(rawValue: name))

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Logging
 import Perennial
 import PerennialConfiguration
 import Providers
@@ -101,7 +102,11 @@ struct StatusCommand: AsyncParsableCommand {
             redisVersion: await ServerSurvey.version(instance.link),
             warnings: await ServerSurvey.warnings(instance.link)
                 + JournalWords.warnings(try desk.reports(), catalog: desk.catalog, now: desk.now)
-                + LoginWords.warnings(try LoginVault(instance.configuration)),
+                + LoginWords.warnings(try LoginVault(instance.configuration))
+                + AcquisitionWords.warnings(
+                    try AcquisitionVault(
+                        instance.configuration, logger: Logger(label: "status") { _ in SwiftLogNoOpLogHandler() }
+                    ).left(), now: MachineClock.now),
             leader: try await instance.leases.holder().map { Report.Lead(instance: $0.instance, epoch: $0.epoch) },
             instances: fleet, commands: Report.Commands(fleet, budget: instance.configuration.redis.commandBudget),
             providers: try await instance.providerMonitor.conditions(

@@ -10,13 +10,13 @@ public struct RedisAcquisitionStore: AcquisitionStore {
     }
 
     public func claim(
-        _ pool: PoolName, attempt: AttemptID, limits: AcquisitionLimits
+        _ pool: PoolName, attempt: AttemptID, limits: AcquisitionLimits, continues: Bool = false
     ) async throws(StoreError) -> AcquisitionPermit {
         let reply = try await link.evaluate(
             ScriptLibrary.acquisitionClaim, keys: [link.keys.acquisition(pool)],
             arguments: [
                 attempt.rawValue, limits.holdTime.wholeMilliseconds, limits.maxPerDay,
-                limits.minInterval.wholeMilliseconds,
+                limits.minInterval.wholeMilliseconds, continues ? 1 : 0,
             ])
         guard reply.count >= 4, let word = reply[0].string, link.align(reply, at: 1) != nil else {
             throw .malformed("the claim of an acquisition")

@@ -1,6 +1,6 @@
 -- ACQUISITION CLAIM: one run of a pool's chain at a time, spaced and counted.
 -- KEYS  acquisition
--- ARGV  attempt, hold ms, most per day, interval ms
+-- ARGV  attempt, hold ms, most per day, interval ms, continues (0|1): a run that was counted when it began
 -- Reply {word, now, until ms or '', reason or ''}
 local attempt, hold, most, interval = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local now = now_ms()
@@ -16,8 +16,9 @@ if holder == attempt then return {'GRANTED', int(now), '', ''} end
 -- One that lies further ahead than any was written before the clock was set back.
 if until_ms > now and until_ms <= now + hold then return {'UNDER_WAY', int(now), int(until_ms), ''} end
 if next_at > now and next_at <= now + 86400000 then return {'NOT_BEFORE', int(now), int(next_at), reason or ''} end
-if count >= most then return {'USED_UP', int(now), int((today + 1) * 86400000), ''} end
+local continues = ARGV[5] == '1'
+if count >= most and not continues then return {'USED_UP', int(now), int((today + 1) * 86400000), ''} end
 redis.call(
     'HSET', KEYS[1], 'attempt', attempt, 'until', int(now + hold), 'next_at', int(now + interval), 'day', int(today),
-    'count', int(count + 1))
+    'count', int(continues and count or count + 1))
 return {'GRANTED', int(now), '', ''}

@@ -80,15 +80,16 @@ public final class AcquisitionKeeper: Sendable {
     public func begin(
         for pool: PoolName, limits: AcquisitionLimits, onlyUnfinished: Bool = false
     ) async throws(StoreError) -> Start {
-        if !onlyUnfinished, let failure = obstacle(to: pool) { return .failed(failure) }
+        let continues = unfinished(pool) != nil
+        if !continues, let failure = obstacle(to: pool) { return .failed(failure) }
         // The system's own generator is an empty type, which the thread sanitizer trips over.
         var generator = SplitMix64(seed: .random(in: .min ... .max))
         let claim = AttemptID(using: &generator)
-        let permit = try await store.claim(pool, attempt: claim, limits: limits)
+        let permit = try await store.claim(pool, attempt: claim, limits: limits, continues: continues)
         guard permit == .granted else { return .waiting(permit) }
         let task = state.withLockedValue { state in
             let task = Task { [self] in
-                let outcome = await perform(claim, pool, limits, onlyUnfinished: onlyUnfinished)
+                let outcome = await perform(claim, pool, limits, mayBegin: !onlyUnfinished && !continues)
                 self.state.withLockedValue { $0.running[claim] = nil }
                 return outcome
             }
@@ -109,7 +110,7 @@ public final class AcquisitionKeeper: Sendable {
     }
 
     private func obstacle(to pool: PoolName) -> AcquisitionFailure? {
-        let unfinished = vault.left().filter { $0.pool == pool && $0.account == nil && !$0.answers.isEmpty }
+        let unfinished = vault.left().filter { $0.pool == pool && ($0.account != nil || !$0.answers.isEmpty) }
         let count = unfinished.count - unfinished.filter(isResumable).count
         guard count >= Self.mostUnfinished else {
             state.withLockedValue { _ = $0.toldFull.remove(pool) }
@@ -137,7 +138,7 @@ public final class AcquisitionKeeper: Sendable {
     // MARK: Running
 
     private func perform(
-        _ claim: AttemptID, _ pool: PoolName, _ limits: AcquisitionLimits, onlyUnfinished: Bool
+        _ claim: AttemptID, _ pool: PoolName, _ limits: AcquisitionLimits, mayBegin: Bool
     ) async -> Outcome {
         // Nobody else runs the chain now: one without an answer was cut off in its first request, and has brought nothing.
         for run in vault.left() where run.pool == pool && run.account == nil && run.answers.isEmpty {
@@ -149,7 +150,7 @@ public final class AcquisitionKeeper: Sendable {
             run = unfinished
             run.tries += 1
             logger.info("pool: going on with an acquisition", metadata: ["pool": "\(pool)", "run": "\(run.attempt)"])
-        } else if onlyUnfinished {
+        } else if !mayBegin {
             try? await store.finish(pool, attempt: claim, error: nil, retryAfter: nil)
             return .idle
         } else {

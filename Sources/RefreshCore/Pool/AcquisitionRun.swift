@@ -1,7 +1,7 @@
 /// One run of a pool's chain, as far as it has got: all that is needed to finish it later, in this process or the next.
 public struct AcquisitionRun: Sendable, Hashable {
-    /// What a step's server has answered, as it came.
-    public struct Answer: Sendable, Hashable {
+    /// What a step's server has answered, as it came. Never shows it.
+    public struct Answer: Sendable, Hashable, CustomStringConvertible, CustomReflectable {
         public var step: String
         public var body: [UInt8]
 
@@ -9,6 +9,9 @@ public struct AcquisitionRun: Sendable, Hashable {
             self.step = step
             self.body = body
         }
+
+        public var description: String { "\(step): \(body.count) bytes" }
+        public var customMirror: Mirror { Mirror(self, children: [:]) }
     }
 
     public let attempt: AttemptID

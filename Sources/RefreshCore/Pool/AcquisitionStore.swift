@@ -12,8 +12,9 @@ public enum AcquisitionPermit: Sendable, Hashable {
 
 /// How runs of a pool's chain are kept apart, spaced and counted for the whole fleet.
 public protocol AcquisitionStore: Sendable {
+    /// - Parameter continues: whether a run that was counted when it began is gone on with: it is not counted again.
     func claim(
-        _ pool: PoolName, attempt: AttemptID, limits: AcquisitionLimits
+        _ pool: PoolName, attempt: AttemptID, limits: AcquisitionLimits, continues: Bool
     ) async throws(StoreError) -> AcquisitionPermit
 
     /// - Parameter retryAfter: until the next run after a failed one; nil for one that worked.

@@ -1,5 +1,6 @@
 import MockProvider
 import Perennial
+import PerennialConfiguration
 import RedisClient
 import RedisStore
 import RefreshCore

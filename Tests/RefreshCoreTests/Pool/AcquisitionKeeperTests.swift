@@ -142,6 +142,7 @@ struct AcquisitionKeeperTests {
             let first = keeper(store, acquirer, vault)
             #expect(try await first.acquire(for: warp, limits: limits) == .failed(Self.lost))
             let left = try #require(vault.left().first)
+            let continued = permits.continued
             if isSameProcess {
                 _ = try await first.acquire(for: warp, limits: limits)
             } else {
@@ -151,6 +152,8 @@ struct AcquisitionKeeperTests {
             }
             let seen = try #require(acquirer.seen.last)
             #expect(acquirer.runs == 2)
+            #expect(permits.continued == continued + 1)
+            #expect(!"\(left)".contains("[7]"), "an answer never shows")
             #expect(seen.attempt == left.attempt && seen.uuid == left.uuid && seen.startedAt == left.startedAt)
             #expect(seen.answers == left.answers && seen.tries == 2)
             #expect(vault.left().isEmpty)

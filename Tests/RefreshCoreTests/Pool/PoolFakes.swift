@@ -29,19 +29,23 @@ final class FakeAcquisitionStore: AcquisitionStore {
         var retryAfter: Duration?
     }
 
-    private let state = NIOLockedValueBox<(permits: [AcquisitionPermit], ends: [End], claims: Int)>(([], [], 0))
+    private let state = NIOLockedValueBox<(permits: [AcquisitionPermit], ends: [End], claims: Int, continued: Int)>(
+        ([], [], 0, 0))
 
     /// What is answered to the next claims; afterwards everything is granted.
     func permit(_ permits: AcquisitionPermit...) { state.withLockedValue { $0.permits += permits } }
 
     var ends: [End] { state.withLockedValue { $0.ends } }
     var claims: Int { state.withLockedValue { $0.claims } }
+    /// How many of them were for runs that had been counted.
+    var continued: Int { state.withLockedValue { $0.continued } }
 
     func claim(
-        _ pool: PoolName, attempt: AttemptID, limits: AcquisitionLimits
+        _ pool: PoolName, attempt: AttemptID, limits: AcquisitionLimits, continues: Bool
     ) async throws(StoreError) -> AcquisitionPermit {
         state.withLockedValue { state in
             state.claims += 1
+            if continues { state.continued += 1 }
             return state.permits.isEmpty ? .granted : state.permits.removeFirst()
         }
     }
