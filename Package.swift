@@ -178,7 +178,7 @@ let package = Package(
             name: "IntegrationTests",
             dependencies: [
                 "CurlClient", "Journal", "MockProvider", "Perennial", "PerennialConfiguration", "PerennialServers",
-                "Providers", "RedisClient", "RedisStore", "RefreshCore", "Sealing", lifecycle, logging,
+                "Providers", "RedisClient", "RedisStore", "RefreshCore", "Sealing", lifecycle, logging, nioConcurrency,
             ],
             exclude: ["Peers/oauth_toolkit_server.py", "Peers/requirements.txt", "Webhooks/webhook_receiver.py"],
             swiftSettings: settings),
@@ -190,8 +190,8 @@ let package = Package(
         .testTarget(
             name: "ProvidersTests",
             dependencies: [
-                "ConfigurationFile", "CurlClient", "JSONText", "Providers", "RefreshCore", crypto, cryptoExtras,
-                nioConcurrency, subprocess,
+                "ConfigurationFile", "CurlClient", "JSONText", "MockProvider", "Providers", "RefreshCore", crypto,
+                cryptoExtras, nioConcurrency, subprocess,
             ],
             swiftSettings: settings),
         .testTarget(

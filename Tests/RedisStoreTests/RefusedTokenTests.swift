@@ -67,6 +67,30 @@ struct RefusedTokenTests {
         }
     }
 
+    /// The user may have been unlocked at the provider, and what the account is made of is the same as before.
+    @Test(arguments: [false, true])
+    func refusedFieldsAreTakenInAgain(isFrugal: Bool) async throws {
+        try await StoreFixture.run(isFrugal: isFrugal) { fixture in
+            let fields = AccountCredential.fields(AccountFields(["username": Secret("eve"), "password": Secret("pw")]))
+            let stored = fields.secret.reveal()
+            #expect(try await put(fixture, "a", stored) == .created(Generation(1)))
+            for generation in 1...2 as ClosedRange<Int64> {
+                try await refuse(fixture, "a", stored, attempt: "attempt-\(generation)")
+                // Until somebody acts nothing is sent for it, however it is asked for.
+                #expect(try await fixture.account("a")?.status == .reauthRequired)
+                for attempt in ["a", "b"] {
+                    let reply = try await fixture.begin("a", "\(attempt)-\(generation)", ignoresBackoff: true)
+                    #expect(reply.word == "blocked")
+                }
+                #expect(try await put(fixture, "a", stored) == .replaced(Generation(generation + 1)))
+                #expect(try await fixture.account("a")?.status == .active)
+            }
+            #expect(try await fixture.begin("a", "attempt-3").claim?.refreshToken.reveal() == stored)
+            // Two accounts may be made of the same.
+            #expect(try await put(fixture, "b", stored) == .created(Generation(1)))
+        }
+    }
+
     @Test func nothingOfATokenCanBeReadAndAnOlderKeyStillKnowsIt() async throws {
         let old = SealingKey.generate()
         let provider = StoreFixture.provider

@@ -1,3 +1,6 @@
+import HTTPTypes
+import NIOCore
+
 /// An answer that a provider is known to give when it does not serve a request.
 public struct DoubleFault: Sendable {
     /// What it says about the account, by the provider's own account of it.
@@ -23,6 +26,11 @@ public struct DoubleFault: Sendable {
         self.meaning = meaning
         self.reply = reply
     }
+
+    /// The answer itself, as it goes over the wire.
+    public var status: Int { reply.status.code }
+    public var headers: [(name: String, value: String)] { reply.headers.map { ($0.name.rawName, $0.value) } }
+    public var body: [UInt8] { Array(reply.body.readableBytesView) }
 }
 
 extension DoubleConfiguration {

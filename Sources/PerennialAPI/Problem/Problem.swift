@@ -161,7 +161,7 @@ extension Problem.Code {
         case .bodyTooLarge: "The request body is too large"
         case .headersTooLarge: "The request headers are too large"
         case .unsupportedMediaType: "The content type is not supported"
-        case .reauthRequired: "Somebody has to log in again"
+        case .reauthRequired: "The account needs new credentials"
         case .outcomeUnknown: "The outcome of a refresh is not known"
         case .unknownProvider: "The provider is not configured"
         case .providerMisconfigured: "The provider refuses this client"

@@ -10,8 +10,8 @@ extension ModelState {
     /// Nil where the account has moved on since `expected` was read: prepare again (`RETRY`).
     public mutating func put(_ put: AccountPut, expected: Generation, now: WallTime) -> PutReply? {
         let old = account(put.id)
-        let key = TokenKey(provider: put.provider, token: put.credentials.refreshToken)
-        if !put.mayShareToken, !put.isForced, let owner = tokenOwners[key], owner != put.id,
+        let key = TokenKey(provider: put.provider, credential: put.credentials.refreshToken)
+        if !put.mayShareToken, !put.isForced, let key, let owner = tokenOwners[key], owner != put.id,
             records[owner]?.putToken == key
         {
             return .tokenInUse(by: owner)
@@ -33,7 +33,7 @@ extension ModelState {
         let labels = put.traits.labels.applied(to: old?.labels ?? .none)
         if case .merge = put.traits.labels, labels.isTooMany { return .tooManyLabels }
         var refusals = records[put.id]?.refusals ?? []
-        if let refusal = refusals.first(where: { $0.token == key }) {
+        if let key, let refusal = refusals.first(where: { $0.token == key }) {
             guard put.isForced else { return .refusedBefore(refusal.at) }
             refusals.removeAll { $0.token == key }
         }
@@ -49,8 +49,10 @@ extension ModelState {
             labels: old?.labels ?? .none, proxy: old?.proxy, authorizedAt: now,
             grant: put.credentials.grantExpiresAt.map { GrantTerm(since: now, endsAt: $0) })
         put.traits.apply(to: &snapshot)
-        if let before = records[put.id]?.putToken, before != key { tokenOwners[before] = nil }
-        tokenOwners[key] = put.id
+        if let key {
+            if let before = records[put.id]?.putToken, before != key { tokenOwners[before] = nil }
+            tokenOwners[key] = put.id
+        }
         records[put.id] = Record(
             snapshot: snapshot, refreshToken: put.credentials.refreshToken,
             recentAttempts: put.attempt.map { attempt in

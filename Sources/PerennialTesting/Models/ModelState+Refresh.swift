@@ -159,8 +159,7 @@ extension ModelState {
         }
         note(request, now: now)
         guard var record = records[id], !record.isRemoved else { return .missing }
-        if let token = request.refusedToken {
-            let key = TokenKey(provider: request.provider, token: token)
+        if let token = request.refusedToken, let key = TokenKey(provider: request.provider, credential: token) {
             record.refusals = Array(
                 ([Refusal(token: key, at: now)] + record.refusals.filter { $0.token != key }).prefix(4))
             records[id] = record

@@ -31,6 +31,13 @@ public struct ModelState: Sendable {
     public struct TokenKey: Sendable, Hashable {
         public var provider: ProviderName
         public var token: Secret
+
+        /// Nil for what is not recognised when it comes again.
+        init?(provider: ProviderName, credential: Secret) {
+            guard let token = AccountCredential(credential).refreshToken else { return nil }
+            self.provider = provider
+            self.token = token
+        }
     }
 
     public struct Refusal: Sendable, Hashable {

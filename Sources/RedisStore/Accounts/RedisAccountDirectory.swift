@@ -25,8 +25,8 @@ public struct RedisAccountDirectory: AccountDirectory {
         let partition = keys.partitionNumber(id)
         let traits = try account.traits.arguments(for: id, ring: link.ring)
         // Where there is no refresh token there is nothing to be recognised.
-        let token = account.credentials.refreshToken
-        let marks = token.isEmpty ? [] : link.ring.fingerprints(of: token, at: account.provider)
+        let token = AccountCredential(account.credentials.refreshToken).refreshToken
+        let marks = token.map { link.ring.fingerprints(of: $0, at: account.provider) } ?? []
         let index = TokenFingerprints(link: link)
         if !account.mayShareToken, !account.isForced, let owner = try await index.owner(of: marks, besides: id) {
             return .tokenInUse(by: owner)

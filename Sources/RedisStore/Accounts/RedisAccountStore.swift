@@ -228,7 +228,7 @@ public struct RedisAccountStore: AccountStore {
     }
 
     private func refusedFingerprint(_ request: SettleRequest) -> String {
-        guard let token = request.refusedToken, !token.isEmpty else { return "" }
+        guard let token = request.refusedToken.flatMap({ AccountCredential($0).refreshToken }) else { return "" }
         return link.ring.fingerprints(of: token, at: request.provider).first ?? ""
     }
 

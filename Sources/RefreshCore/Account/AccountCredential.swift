@@ -61,6 +61,13 @@ public enum AccountCredential: Sendable, Hashable {
         }
     }
 
+    /// What is recognised when it comes again: a refresh token. Fields are not: what an account is made of stays the same
+    /// while somebody unlocks the user or mends the key at the provider, and two accounts may well share it.
+    public var refreshToken: Secret? {
+        guard case .refreshToken(let token) = self, !token.isEmpty else { return nil }
+        return token
+    }
+
     /// Every secret in it, to be kept out of what is shown.
     public var parts: [Secret] {
         switch self {

@@ -230,7 +230,8 @@ public struct SettleRequest: Sendable, Hashable {
     public var retryAfter: Duration
     /// Pauses all accounts of the provider for this long.
     public var pauseProvider: Duration?
-    /// The refresh token that was refused: remembered by its fingerprint, so that it is not taken in again.
+    /// The refresh token that was refused: remembered by its fingerprint, so that it is not taken in again. Nothing is
+    /// remembered of fields (``AccountCredential/refreshToken``).
     public var refusedToken: Secret?
     public var health: ProviderHealth
     /// Nil where the provider has none.

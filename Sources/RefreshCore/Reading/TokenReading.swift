@@ -53,7 +53,7 @@ public struct TokenReading: Sendable {
             return .answer(answer, refreshBehind: zone == .advisory && isWorthATry(snapshot, now: now))
         }
         if snapshot.status == .reauthRequired {
-            let failure = Self.reauthFailure(snapshot)
+            let failure = Self.reauthFailure(snapshot, policy)
             return isRefused ? .fail(failure) : lastResort(snapshot, now: now, failure)
         }
         return .refresh(snapshot.id, snapshot.provider, newerThan: snapshot.generation)
@@ -104,10 +104,10 @@ public struct TokenReading: Sendable {
         return snapshot.status != .reauthRequired
     }
 
-    private static func reauthFailure(_ snapshot: AccountSnapshot) -> RefreshFailure {
+    private static func reauthFailure(_ snapshot: AccountSnapshot, _ policy: RefreshPolicy) -> RefreshFailure {
         let cause = snapshot.lastFault.map { ": \($0.message)" } ?? ""
         return RefreshFailure(
-            .reauthRequired, "log in again and put the new refresh token\(cause)", cause: snapshot.lastFault?.kind)
+            .reauthRequired, "\(policy.reauthorizationAdvice)\(cause)", cause: snapshot.lastFault?.kind)
     }
 
     /// A token that should have been replaced is still better than none, while it is valid (I5).

@@ -301,7 +301,7 @@ public struct RefreshMachine: Sendable {
         }
         let cause = snapshot.lastFault.map { ": \($0.message)" } ?? ""
         return RefreshFailure(
-            .reauthRequired, "log in again and put the new refresh token\(cause)", cause: snapshot.lastFault?.kind)
+            .reauthRequired, "\(policy.reauthorizationAdvice)\(cause)", cause: snapshot.lastFault?.kind)
     }
 
     private func pausedFailure(_ provider: ProviderName, until: WallTime, cause: RefreshFault) -> RefreshFailure {

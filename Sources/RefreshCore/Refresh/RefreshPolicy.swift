@@ -76,6 +76,17 @@ public struct RefreshPolicy: Sendable, Hashable {
         self.accountFields = accountFields
     }
 
+    /// What an operator has to do for an account that the provider has refused, as a sentence without a full stop.
+    public var reauthorizationAdvice: String {
+        guard let accountFields else { return "log in again and put the new refresh token" }
+        guard let last = accountFields.last else {
+            return "check what the provider knows of the account and of the client, then put the account again"
+        }
+        let others = accountFields.dropLast().joined(separator: ", ")
+        let names = others.isEmpty ? last : "\(others) and \(last)"
+        return "check the account's \(names) at the provider and put the credentials again, the same or new ones"
+    }
+
     /// Slack between the end of an exchange and the end of the lock: the time for journal and COMMIT.
     public static let lockMargin: Duration = .seconds(1)
 

@@ -36,7 +36,8 @@ public enum EventSentence {
         case "account.paused": return "The \(account) was paused."
         case "account.resumed": return "The \(account) was resumed."
         case "account.removed": return "The \(account) was removed."
-        case "account.reauthorization_required": return "Somebody has to log in again: \(account)\(cause)"
+        case "account.reauthorization_required":
+            return "Somebody has to log in again, or to put new credentials: \(account)\(cause)"
         case "account.grant_expiring":
             let end = time(event["expires_at"]).map { " on \($0)" } ?? " soon"
             return "The grant of \(account) ends\(end): log in again before."

@@ -31,13 +31,11 @@ struct AccountBody: Sendable, Encodable {
     var accessToken: String?
     /// Seconds since 1970.
     var expiresAt: Int64?
-    /// Take what was refused before all the same.
-    var force: Bool?
 
     init(provider: String) { self.provider = provider }
 
     private enum CodingKeys: String, CodingKey {
-        case provider, credentials, force
+        case provider, credentials
         case refreshToken = "refresh_token"
         case accessToken = "access_token"
         case expiresAt = "expires_at"

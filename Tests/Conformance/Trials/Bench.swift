@@ -52,11 +52,10 @@ struct Bench: Sendable {
     }
 
     /// Puts a grant into Perennial.
-    func put(_ subject: Subject, hasAccessToken: Bool = false, isForced: Bool = false) async throws {
+    func put(_ subject: Subject, hasAccessToken: Bool = false) async throws {
         var body = AccountBody(provider: trial.provider)
         body.refreshToken = subject.grant.refreshToken
         body.credentials = trial.row.credentials(subject.grant)
-        if isForced { body.force = true }
         if hasAccessToken {
             body.accessToken = subject.grant.accessToken
             body.expiresAt = subject.grant.expiresAt.milliseconds / 1000

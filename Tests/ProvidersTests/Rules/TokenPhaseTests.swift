@@ -26,7 +26,7 @@ struct TokenPhaseTests {
         ("openai", 500, #"{"error":{"code":"token_expired"}}"#, "ambiguous"), ("openai", 403, "<html>", "throttled"),
         ("pixiv", 400, pixivDead, "refused"),
         ("pixiv", 400, #"{"has_error":true,"errors":{"system":{"code":1508}}}"#, "refused"),
-        ("pixiv", 403, "", "throttled"), ("pixiv", 403, "<html>Cloudflare</html>", "throttled"),
+        ("pixiv", 403, "", "ambiguous"), ("pixiv", 403, "<html>Cloudflare</html>", "throttled"),
         ("pixiv", 400, #"{"errors":{"system":{"message":"Rate Limit","code":9}}}"#, "throttled"),
         ("pixiv", 400, #"{"error":"invalid_client"}"#, "misconfigured"), ("pixiv", 502, pixivDead, "ambiguous"),
         ("warp", 400, firebase("TOKEN_EXPIRED"), "refused"),

@@ -56,7 +56,8 @@ struct ModelComparison {
         let now = try await now()
         let hasAccess = oneIn(2)
         let life = Duration.seconds(pick([-60, 600, 3600]))
-        let token = oneIn(3) ? pick(Array(tokens.suffix(3))) : Secret("r\(serial)")
+        let fields = AccountCredential.fields(AccountFields(["user": Secret(pick(["u1", "u2"]))])).secret
+        let token = oneIn(3) ? pick(Array(tokens.suffix(3))) : oneIn(4) ? fields : Secret("r\(serial)")
         tokens.append(token)
         let put = AccountPut(
             id: id, provider: oneIn(8) ? Self.providers[1] : Self.providers[0], name: oneIn(2) ? nil : "n\(serial)",

@@ -65,6 +65,38 @@ struct RefreshMachineTests {
     }
 
     @Test(
+        "whoever is refused learns what to do about what the account is made of",
+        arguments: [
+            (nil, "log in again and put the new refresh token: locked"),
+            (
+                ["username", "password"],
+                "check the account's username and password at the provider and put the credentials again, the same or "
+                    + "new ones: locked"
+            ),
+            (
+                ["subject"],
+                "check the account's subject at the provider and put the credentials again, the same or new ones: locked"
+            ),
+            ([], "check what the provider knows of the account and of the client, then put the account again: locked"),
+        ] as [([String]?, String)])
+    func advice(fields: [String]?, words: String) throws {
+        var policy = RefreshPolicy.test()
+        policy.accountFields = fields
+        var bench = try MachineBench(policy)
+        _ = bench.machine.start()
+        var snapshot = bench.snapshot(status: .reauthRequired)
+        snapshot.lastFault = RefreshFault(kind: .refused, message: "locked")
+        #expect(bench.began(.blocked(snapshot)).result?.failure?.message == words)
+        var reading = TokenReading(request: TokenRequest(account: snapshot.id))
+        guard case .fail(let failure) = reading.look(at: snapshot, source: .redis, policy: policy, now: bench.now.wall)
+        else {
+            Issue.record("a token was served")
+            return
+        }
+        #expect(failure.message == words)
+    }
+
+    @Test(
         "a cooling account fails with the cause's code and the time of the next try",
         arguments: [
             (RefreshFault.Kind.unsent, RefreshFailure.Code.coolingDown), (.refused, .coolingDown),

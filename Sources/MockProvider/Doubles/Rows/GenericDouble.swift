@@ -131,6 +131,8 @@ struct GenericDouble: DoubleBehaviour {
                 .misconfigured, "unauthorized_client",
                 .oauth(.badRequest, "unauthorized_client", "This client may not use this grant")),
             DoubleFault(.misconfigured, "invalid_scope", answer(.invalidScope(""))),
+            DoubleFault(.misconfigured, "invalid_request", answer(.invalidRequest(""))),
+            DoubleFault(.misconfigured, "unsupported_grant_type", answer(.unsupportedGrant(""))),
         ]
     }
 

@@ -33,6 +33,10 @@ struct IntranetDouble: DoubleBehaviour {
         .json(.ok, ["code": .number(code), "message": .text(message)])
     }
 
+    private func errcode(_ code: Int64, _ message: String) -> MockReply {
+        .json(.ok, ["errcode": .number(code), "errmsg": .text(message)])
+    }
+
     var throttled: MockReply { .json(.tooManyRequests, ["code": 45009, "message": "too many logins"]) }
 
     var faults: [DoubleFault] {
@@ -55,6 +59,9 @@ struct IntranetDouble: DoubleBehaviour {
     var apiFaults: [DoubleFault] {
         [
             DoubleFault(.refresh, "40003 at HTTP 200", apiAnswer(.expired)),
+            // As the WeChat API has it.
+            DoubleFault(.refresh, "errcode 40001 at HTTP 200", errcode(40001, "invalid credential")),
+            DoubleFault(.refresh, "errcode 42001 at HTTP 200", errcode(42001, "access_token expired")),
             DoubleFault(.quota, "429", throttled),
         ]
     }

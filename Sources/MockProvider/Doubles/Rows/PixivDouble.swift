@@ -109,7 +109,11 @@ struct PixivDouble: DoubleBehaviour {
     var apiFaults: [DoubleFault] {
         [
             DoubleFault(.refresh, "invalid_grant", apiAnswer(.expired)),
-            DoubleFault(.refresh, "oauth", apiError(.badRequest, "oauth: unauthorized")),
+            DoubleFault(
+                .refresh, "Error occurred at the OAuth process",
+                apiError(.badRequest, "Error occurred at the OAuth process.")),
+            DoubleFault(.refresh, "oauth", apiError(.badRequest, "oauth")),
+            DoubleFault(.refresh, "unauthorized", apiError(.badRequest, "unauthorized")),
             DoubleFault(.quota, "Rate Limit", apiError(.forbidden, "Rate Limit")),
         ]
     }
