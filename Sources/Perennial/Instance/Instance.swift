@@ -111,8 +111,16 @@ public struct Instance: Sendable {
         let keeper =
             role == .command
             ? nil : acquisitions(configuration, state: state, ring: ring, link: link, id: id, curl: curl, logger)
+        let leads = role != .command && configuration.refresh.proactive
+        if role != .command, !leads, !(configuration.webhooks.isEmpty && configuration.pools.settings.isEmpty) {
+            logger.notice(
+                """
+                this instance never leads (refresh.proactive is off): webhooks are delivered, and pools looked after, by \
+                another one, which has to have it on
+                """)
+        }
         let pools =
-            role != .command && configuration.refresh.proactive && !configuration.pools.settings.isEmpty
+            leads && !configuration.pools.settings.isEmpty
             ? PoolWatch(
                 pools: configuration.pools.pools, store: RedisPoolStore(link: link, origin: id), keeper: keeper,
                 time: time, interval: isFrugal ? .seconds(900) : .seconds(30), logger: logger) : nil
