@@ -75,6 +75,18 @@ struct DeliveryQueueTests {
         #expect(queue.start(now: start + .seconds(90)).count == 3)
     }
 
+    @Test func whatWasUnderWayDoesNotCutRetryAfterShort() {
+        var queue = queue()
+        queue.add(Sample.event(1, account: "alice"))
+        queue.add(Sample.event(2, account: "bob"))
+        #expect(queue.start(now: start).count == 2)
+        _ = queue.finished(Sample.event(1).id, .failed("HTTP 429", retryAfter: .seconds(90)), now: start)
+        #expect(queue.finished(Sample.event(2).id, .delivered, now: start) == .delivered)
+        queue.add(Sample.event(3, account: "carol"))
+        #expect(queue.start(now: start + .seconds(89)).isEmpty)
+        #expect(queue.start(now: start + .seconds(90)).count == 2)
+    }
+
     @Test func aReceiverThatIsDownIsAskedOneAtATimeAndAllFollowsWhenItIsBack() {
         var queue = queue()
         for number in 1...20 { queue.add(Sample.event(number, account: "account-\(number)")) }

@@ -15,6 +15,8 @@ extension DirectedScenario {
         plan.maxConcurrentExchanges = 64
         plan.startsDueUntil = end
         plan.providerRate = 180
+        // It is the provider that throttles here, and no limit of our own.
+        plan.rateLimit = nil
         plan.chaos = .seconds(3000)
         plan.calm = .seconds(60)
         plan.callerPause = .seconds(5)

@@ -94,7 +94,7 @@ struct DefinitionCheck {
     }
 
     private func checkGrant() -> Bool {
-        if definition.body == nil, definition.grant == .jwtBearer || usesAssertion {
+        if usesAssertion {
             if definition.signingKey == nil {
                 return refuse("grant", "jwt_bearer needs signing: { key_file: /path.pem }", .missing)
             }
@@ -102,10 +102,22 @@ struct DefinitionCheck {
                 return refuse("assertion", "needs issuer: who signs, as the provider knows you", .missing)
             }
         }
-        if definition.grant != .jwtBearer, !usesAssertion, section.contains("assertion") {
+        if !usesAssertion, section.contains("assertion") {
             return refuse("assertion", "is not used: set grant: jwt_bearer, or use {{ assertion }} in the request")
         }
+        if definition.body == nil, definition.grant == .clientCredentials, !provesClient {
+            return refuse(
+                "grant",
+                "client_credentials needs client_secret (or client_secret_file), or client_auth: private_key_jwt with "
+                    + "signing: it is for clients that prove themselves (RFC 6749 §4.4)", .missing)
+        }
         return true
+    }
+
+    /// Whether something in the request tells this client from another one.
+    private var provesClient: Bool {
+        definition.clientAuth != .none || !definition.query.isEmpty || !definition.parameters.isEmpty
+            || definition.headers.contains { given.given.contains("headers.\($0.name)") }
     }
 
     private var usesAssertion: Bool {
@@ -151,8 +163,15 @@ struct DefinitionCheck {
 
     /// The names that templates of a request may use.
     private func scope(computed: [String]) -> TemplateScope {
-        var names = ["assertion", "client_assertion"]
+        var names: [String] = []
         var absent: [String: String] = [:]
+        let (hasKey, needsKey) = (definition.signingKey != nil, "needs signing: { key_file: /path.pem }")
+        if hasKey { names.append("assertion") } else { absent["assertion"] = needsKey }
+        if hasKey || definition.clientAuth == .clientSecretJWT {
+            names.append("client_assertion")
+        } else {
+            absent["client_assertion"] = needsKey
+        }
         if definition.accountFields == nil {
             names.append("refresh_token")
         } else {
@@ -202,6 +221,11 @@ struct DefinitionCheck {
     private func checkComputed() -> Bool {
         var before: [String] = []
         for field in definition.computed {
+            for late in ["assertion", "client_assertion"] where field.value.names.contains(late) {
+                return refuse(
+                    "computed", "\(field.name) uses {{ \(late) }}, which is made last: use it in the request itself",
+                    .invalidValue)
+            }
             let known = scope(computed: before)
             let late = known.problems(of: field.value)
             if !late.isEmpty, scope(computed: definition.computed.map(\.name)).problems(of: field.value).isEmpty {

@@ -69,6 +69,28 @@ struct EndpointURL {
         }
     }
 
+    /// Puts values into a URL; each is percent-encoded, and stays in its segment.
+    ///
+    /// - Throws: ``TemplateFailure`` when a value is missing, or would make the segment `.` or `..`, which removes others
+    ///   (RFC 3986 §5.2.4).
+    static func render(
+        _ url: Template, _ render: (Template) throws(TemplateFailure) -> String
+    ) throws(TemplateFailure) -> String {
+        if let literal = url.literal { return literal }
+        var result = ""
+        for part in url.parts {
+            switch part {
+            case .text(let text): result += text
+            case .value: result += HTTPText.percentEncoded(try render(Template(parts: [part])))
+            }
+        }
+        let path = result.prefix { $0 != "?" }
+        guard !path.split(separator: "/").contains(where: { $0 == "." || $0 == ".." }) else {
+            throw TemplateFailure("the URL would have a segment . or .., which takes the request to another path")
+        }
+        return result
+    }
+
     /// Whether what is sent there stays on this machine.
     var isLoopback: Bool {
         if host == "localhost" || host.hasSuffix(".localhost") || host == "::1" { return true }

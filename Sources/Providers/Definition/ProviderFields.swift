@@ -229,7 +229,8 @@ enum ProviderKeys {
         "preset", "token_url", "allow_insecure_http", "grant", "client_id", "client_secret", "client_auth",
         "request_format", "scope", "audience", "resource", "account_fields", "signing", "assertion",
         "client_assertion", "response", "errors", "rotation", "skew", "window", "default_lifetime",
-        "exchange_deadline", "connect_timeout", "send_by", "lock_ttl", "max_concurrent", "backoff", "ca_file",
-        "proxy", "login", "login.params", "login.exchange",
+        "exchange_deadline", "connect_timeout", "send_by", "lock_ttl", "max_concurrent", "backoff", "rate_limit",
+        "circuit_breaker", "grant_max_age", "grant_warning", "ca_file", "proxy", "login", "login.params",
+        "login.exchange",
     ]
 }

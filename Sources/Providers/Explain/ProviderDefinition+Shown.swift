@@ -129,7 +129,8 @@ private struct DefinitionPage {
             part(
                 "form",
                 .value(.object(Self.grouped(fields.map { ($0.name, .string(text($0.value))) }))), "request.body")
-        case .json(let template)?: part("json", .value(source(template)), "request.body")
+        case .json(let template)?:
+            part("json", .value(source(template, hidesNumbers: definition.hasWrittenBody)), "request.body")
         case .text(let template)?: part("body", .value(.string(text(template))), "request.body")
         }
         if !request.isEmpty { members.append(.init(key: "request", node: .mapping(request), remark: nil)) }
@@ -164,12 +165,13 @@ private struct DefinitionPage {
         members.append(.init(key: key, node: named(key, fields), remark: nil))
     }
 
-    private func source(_ template: JSONTemplate) -> JSONValue {
+    private func source(_ template: JSONTemplate, hidesNumbers: Bool = false) -> JSONValue {
         switch template {
-        case .constant(let constant): constant.value
+        case .constant(let constant): hidesNumbers ? constant.maskedValue : constant.value
         case .text(let template): .string(text(template))
-        case .list(let elements): .array(elements.map(source))
-        case .object(let members): .object(members.map { .init(name: $0.name, value: source($0.value)) })
+        case .list(let elements): .array(elements.map { source($0, hidesNumbers: hidesNumbers) })
+        case .object(let members):
+            .object(members.map { .init(name: $0.name, value: source($0.value, hidesNumbers: hidesNumbers)) })
         }
     }
 
@@ -236,7 +238,30 @@ private struct DefinitionPage {
                 .init(name: "base", value: .string(DurationText.format(definition.backoffBase))),
                 .init(name: "cap", value: .string(DurationText.format(definition.backoffCap))),
             ]))
+        writeThrottles()
+        add("grant_max_age", definition.grantMaxAge.map { DurationText.format($0) })
+        add("grant_warning", definition.grantWarning)
         add("ca_file", definition.caFile)
+    }
+
+    private mutating func writeThrottles() {
+        if let limit = definition.rateLimit {
+            add(
+                "rate_limit",
+                .object([
+                    .init(name: "requests", value: .integer(Int64(limit.requests))),
+                    .init(name: "per", value: .string(DurationText.format(limit.per))),
+                    .init(name: "burst", value: .integer(Int64(limit.burst))),
+                ]))
+        }
+        add(
+            "circuit_breaker",
+            definition.circuitBreaker.map { breaker in
+                .object([
+                    .init(name: "failures", value: .integer(Int64(breaker.failures))),
+                    .init(name: "cap", value: .string(DurationText.format(breaker.cap))),
+                ])
+            } ?? .string("off"))
     }
 }
 

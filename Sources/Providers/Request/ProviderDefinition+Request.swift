@@ -4,11 +4,13 @@ import RefreshCore
 extension ProviderDefinition {
     /// The request of a refresh: as it is written, or made from the grant and its parameters.
     public var request: RequestTemplate {
-        let url = (try? Template(tokenURL)) ?? Template(literal: tokenURL)
-        return RequestTemplate(
-            method: method, url: url, query: query, headers: requestHeaders,
+        RequestTemplate(
+            method: method, url: endpoint, query: query, headers: requestHeaders,
             body: body ?? (method == "GET" ? .none : standardBody))
     }
+
+    /// The URL of the token endpoint.
+    var endpoint: Template { (try? Template(tokenURL)) ?? Template(literal: tokenURL) }
 
     /// The parameters of RFC 6749 §6, §4.4 and §4.3 and RFC 7523 §2.1, with the client's authentication.
     private var standardBody: RequestTemplate.Body {

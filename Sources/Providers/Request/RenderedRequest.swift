@@ -18,9 +18,13 @@ struct RenderedRequest: Sendable, Hashable {
 }
 
 extension RequestTemplate {
-    /// - Parameter render: turns a template into text.
+    /// - Parameters:
+    ///   - hidesNumbers: whether numbers that are written out in a JSON body are left out.
+    ///   - render: turns a template into text.
     /// - Throws: ``TemplateFailure`` when a value is missing, or would break out of its place.
-    func render(_ render: (Template) throws(TemplateFailure) -> String) throws(TemplateFailure) -> RenderedRequest {
+    func render(
+        hidesNumbers: Bool = false, _ render: (Template) throws(TemplateFailure) -> String
+    ) throws(TemplateFailure) -> RenderedRequest {
         var headers: [(name: String, value: String)] = []
         for field in self.headers {
             let value = try render(field.value)
@@ -37,7 +41,7 @@ extension RequestTemplate {
             text = HTTPText.form(try Self.render(fields, render))
             type = "application/x-www-form-urlencoded"
         case .json(let value):
-            text = try value.render(render).serialized
+            text = try value.render(hidesNumbers: hidesNumbers, render).serialized
             type = "application/json"
         case .text(let template):
             text = try render(template)
@@ -61,13 +65,7 @@ extension RequestTemplate {
     private func target(
         _ render: (Template) throws(TemplateFailure) -> String
     ) throws(TemplateFailure) -> String {
-        var result = ""
-        for part in url.parts {
-            switch part {
-            case .text(let text): result += text
-            case .value: result += HTTPText.percentEncoded(try render(Template(parts: [part])))
-            }
-        }
+        let result = try EndpointURL.render(url, render)
         guard !query.isEmpty else { return result }
         let pairs = try Self.render(query, render).map {
             "\(HTTPText.percentEncoded($0.name))=\(HTTPText.percentEncoded($0.value))"

@@ -19,8 +19,9 @@ struct RequestComposer {
     func masked() throws(TemplateFailure) -> RenderedRequest {
         let values = try values()
         let secret = definition.secretNames
-        let given = definition.writtenTemplates
-        return try definition.request.render { template throws(TemplateFailure) in
+        let request = definition.request
+        let given = definition.writtenTemplates.union(request.url.parts.map { Template(parts: [$0]) })
+        return try request.render(hidesNumbers: definition.hasWrittenBody) { template throws(TemplateFailure) in
             try template.renderMasked(values, secret: secret, hidesText: given.contains(template))
         }
     }
@@ -63,7 +64,7 @@ struct RequestComposer {
 
     private func assertion(_ values: TemplateValues) throws(TemplateFailure) -> String {
         guard let key = definition.signingKey else { throw TemplateFailure("the assertion has no signing key") }
-        return try sign(definition.assertion, values, key, issuer: nil, subject: nil)
+        return try sign(definition.assertion, values, key, id: uuid, issuer: nil, subject: nil)
     }
 
     private func clientAssertion(_ values: TemplateValues) throws(TemplateFailure) -> String {
@@ -80,11 +81,21 @@ struct RequestComposer {
             throw TemplateFailure("the client assertion has no signing key")
         }
         return try sign(
-            definition.clientAssertion, values, key, issuer: definition.clientID, subject: definition.clientID)
+            definition.clientAssertion, values, key, id: TokenRequest.newUUID(), issuer: definition.clientID,
+            subject: definition.clientID)
+    }
+
+    /// What an assertion is for, unless the configuration says it: the token endpoint, without its query.
+    private func tokenEndpoint(_ values: TemplateValues) throws(TemplateFailure) -> String {
+        let url = try EndpointURL.render(definition.endpoint) { template throws(TemplateFailure) in
+            try template.render(values)
+        }
+        return String(url.prefix { $0 != "?" })
     }
 
     private func sign(
-        _ template: AssertionTemplate, _ values: TemplateValues, _ key: SigningKey, issuer: String?, subject: String?
+        _ template: AssertionTemplate, _ values: TemplateValues, _ key: SigningKey, id: String, issuer: String?,
+        subject: String?
     ) throws(TemplateFailure) -> String {
         let issued = moment.milliseconds / 1000
         var claims: [JSONValue.Member] = []
@@ -94,11 +105,17 @@ struct RequestComposer {
         if let subject = try template.subject?.render(values) ?? subject {
             claims.append(.init(name: "sub", value: .string(subject)))
         }
-        let audience = try template.audience?.render(values) ?? String(definition.tokenURL.prefix { $0 != "?" })
+        let audience: String
+        if let given = template.audience {
+            audience = try given.render(values)
+        } else {
+            audience = try tokenEndpoint(values)
+        }
         claims += [
             .init(name: "aud", value: .string(audience)), .init(name: "iat", value: .integer(issued)),
             .init(name: "exp", value: .integer(issued + template.lifetime.wholeMilliseconds / 1000)),
-            .init(name: "jti", value: .string(uuid)),
+            // Each assertion has its own: servers refuse one that they have seen (RFC 7523 §3).
+            .init(name: "jti", value: .string(id)),
         ]
         for claim in template.claims {
             claims.append(
@@ -117,8 +134,9 @@ extension ProviderDefinition {
         var names: Set<String> = ["refresh_token", "client_secret", "assertion", "client_assertion"]
         names.formUnion((accountFields ?? []).map { "account.\($0)" })
         names.formUnion(variables.map { "vars.\($0.name)" })
-        for field in computed where !field.value.names.isDisjoint(with: names) {
-            names.insert("computed.\(field.name)")
+        for field in computed {
+            let isWritten = given.contains("computed.\(field.name)") && field.value.hasOwnText
+            if isWritten || !field.value.names.isDisjoint(with: names) { names.insert("computed.\(field.name)") }
         }
         return names
     }
@@ -129,17 +147,19 @@ extension ProviderDefinition {
         for (key, fields) in [("params", parameters), ("query", query), ("headers", headers), ("computed", computed)] {
             for field in fields where given.contains("\(key).\(field.name)") { templates.insert(field.value) }
         }
-        if given.contains("request.body") {
+        if hasWrittenBody {
             templates.formUnion(RequestTemplate(url: Template(literal: ""), body: body ?? .none).templates)
         }
         return templates
     }
+
+    var hasWrittenBody: Bool { given.contains("request.body") }
 }
 
 extension Template {
     /// - Parameters:
     ///   - secret: names whose values are not shown, nor what is computed from them.
-    ///   - hidesText: whether the text between the placeholders is left out too.
+    ///   - hidesText: whether the text between the placeholders, and in quotes, is left out too.
     func renderMasked(
         _ values: TemplateValues, secret: Set<String>, hidesText: Bool
     ) throws(TemplateFailure) -> String {
@@ -147,11 +167,12 @@ extension Template {
         for part in parts {
             switch part {
             case .text(let text):
-                result += hidesText && text.contains { $0.isLetter || $0.isNumber } ? "***" : text
+                result += hidesText && text.isTelling ? "***" : text
             case .value(let expression):
                 var names: Set<String> = []
                 expression.collect(&names)
-                result += names.isDisjoint(with: secret) ? try expression.evaluate(values) : "***"
+                let isHidden = !names.isDisjoint(with: secret) || (hidesText && expression.hasOwnText)
+                result += isHidden ? "***" : try expression.evaluate(values)
             }
         }
         return result

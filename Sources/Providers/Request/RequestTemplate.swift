@@ -40,9 +40,12 @@ public indirect enum JSONTemplate: Sendable, Hashable {
         }
     }
 
-    func render(_ render: (Template) throws(TemplateFailure) -> String) throws(TemplateFailure) -> JSONValue {
+    /// - Parameter hidesNumbers: whether a number that is written out, which may be a secret, is left out.
+    func render(
+        hidesNumbers: Bool = false, _ render: (Template) throws(TemplateFailure) -> String
+    ) throws(TemplateFailure) -> JSONValue {
         switch self {
-        case .constant(let constant): return constant.value
+        case .constant(let constant): return hidesNumbers ? constant.maskedValue : constant.value
         case .text(let template):
             let text = try render(template)
             guard template.isNumber else { return .string(text) }
@@ -53,12 +56,13 @@ public indirect enum JSONTemplate: Sendable, Hashable {
             return number
         case .list(let elements):
             var values: [JSONValue] = []
-            for element in elements { values.append(try element.render(render)) }
+            for element in elements { values.append(try element.render(hidesNumbers: hidesNumbers, render)) }
             return .array(values)
         case .object(let members):
             var values: [JSONValue.Member] = []
             for member in members {
-                values.append(JSONValue.Member(name: member.name, value: try member.value.render(render)))
+                let value = try member.value.render(hidesNumbers: hidesNumbers, render)
+                values.append(JSONValue.Member(name: member.name, value: value))
             }
             return .object(values)
         }
@@ -78,6 +82,14 @@ public enum JSONConstant: Sendable, Hashable {
         case .number(let number): .number(number)
         case .bool(let value): .bool(value)
         case .null: .null
+        }
+    }
+
+    /// The value, or what stands for a number.
+    var maskedValue: JSONValue {
+        switch self {
+        case .integer, .number: .string("***")
+        case .bool, .null: value
         }
     }
 }

@@ -40,8 +40,8 @@ public struct Template: Sendable, Hashable, CustomStringConvertible, CustomDebug
     var maskedSource: String {
         parts.map { part in
             switch part {
-            case .text(let text): text.contains { $0.isLetter || $0.isNumber } ? "***" : text
-            case .value(let expression): "{{ \(expression.source) }}"
+            case .text(let text): text.isTelling ? "***" : text
+            case .value(let expression): "{{ \(expression.maskedSource) }}"
             }
         }.joined()
     }
@@ -58,6 +58,16 @@ public struct Template: Sendable, Hashable, CustomStringConvertible, CustomDebug
         case nil: ""
         case .text(let text) where parts.count == 1: text
         default: nil
+        }
+    }
+
+    /// Whether text is written into it, between the placeholders or in quotes, that may be a secret.
+    var hasOwnText: Bool {
+        parts.contains { part in
+            switch part {
+            case .text(let text): text.isTelling
+            case .value(let expression): expression.hasOwnText
+            }
         }
     }
 
@@ -103,16 +113,38 @@ indirect enum TemplateExpression: Sendable, Hashable {
         }
     }
 
+    /// The same with the texts in quotes, which may be secrets, left out; formats of times are none.
+    var maskedSource: String { mapText(sparingFormats: true) { $0.isTelling ? "***" : $0 }.source }
+
+    var hasOwnText: Bool {
+        switch self {
+        case .text(let text): text.isTelling
+        case .name: false
+        case .call(let function, let arguments):
+            arguments.dropFirst(Self.formats(of: function)).contains(where: \.hasOwnText)
+        case .joined(let terms): terms.contains(where: \.hasOwnText)
+        }
+    }
+
+    /// How many of a function's first arguments are formats of times.
+    private static func formats(of function: String) -> Int {
+        TemplateFunction.named(function)?.takesFormat == true ? 1 : 0
+    }
+
     private static func quoted(_ text: String) -> String {
         text.contains("'") ? "\"\(text)\"" : "'\(text)'"
     }
 
-    func mapText(_ transform: (String) -> String) -> TemplateExpression {
+    func mapText(sparingFormats: Bool = false, _ transform: (String) -> String) -> TemplateExpression {
         switch self {
-        case .text(let text): .text(transform(text))
-        case .name: self
-        case .call(let function, let arguments): .call(function, arguments.map { $0.mapText(transform) })
-        case .joined(let terms): .joined(terms.map { $0.mapText(transform) })
+        case .text(let text): return .text(transform(text))
+        case .name: return self
+        case .call(let function, let arguments):
+            let spared = sparingFormats ? Self.formats(of: function) : 0
+            let others = arguments.dropFirst(spared).map { $0.mapText(sparingFormats: sparingFormats, transform) }
+            return .call(function, arguments.prefix(spared) + others)
+        case .joined(let terms):
+            return .joined(terms.map { $0.mapText(sparingFormats: sparingFormats, transform) })
         }
     }
 
@@ -162,4 +194,9 @@ public struct TemplateFailure: Error, Sendable, Hashable, CustomStringConvertibl
     public init(_ description: String) {
         self.description = description
     }
+}
+
+extension String {
+    /// Whether it is more than punctuation, and so may be a secret.
+    var isTelling: Bool { contains { $0.isLetter || $0.isNumber } }
 }

@@ -106,6 +106,11 @@ public struct BodyTemplate: Sendable, Hashable {
 
     private func check(isJSON: Bool) throws(Malformed) {
         guard let template else { return }
+        if isJSON, text.contains("{{{") || text.contains(/\{\{\s*&/) {
+            throw Malformed(
+                description: "puts a value in as it is, so that a quote in it would break the JSON: write {{NAME}} "
+                    + "instead of {{{NAME}}} and {{&NAME}}, or set content_type")
+        }
         for isFull in [true, false] {
             let probe = TemplateProbe(isFull: isFull)
             let rendered = template.render(probe)
@@ -119,7 +124,7 @@ public struct BodyTemplate: Sendable, Hashable {
                 throw Malformed(
                     description:
                         "does not make valid JSON\(isFull ? "" : " of an event without an account"): put texts "
-                        + "in quotes (\"{{text}}\"), do not use {{{…}}}, or set content_type")
+                        + "in quotes (\"{{text}}\"), or set content_type")
             }
         }
     }

@@ -178,7 +178,8 @@ public struct DeliveryQueue: Sendable {
             settle(id)
             if isDown { wakeAll(now: now) }
             failuresInARow = 0
-            pausedUntil = nil
+            // A request that was under way already does not cut short what the receiver has asked for since.
+            if let until = pausedUntil, until <= now { pausedUntil = nil }
             return .delivered
         case .gone:
             isGone = true

@@ -81,6 +81,18 @@ struct DefinitionCheckTests {
             "grant: client_credentials, response: { refresh_token: /r }",
             "response: has refresh_token, but an account made of nothing has none to replace"
         ),
+        (
+            "grant: client_credentials",
+            "grant: client_credentials needs client_secret (or client_secret_file), or client_auth: private_key_jwt"
+        ),
+        (
+            "request: { form: { assertion: \"{{ assertion }}\" } }",
+            "request.form.assertion: {{ assertion }} needs signing: { key_file: /path.pem }"
+        ),
+        (
+            "params: { a: \"{{ client_assertion }}\" }",
+            "params.a: {{ client_assertion }} needs signing: { key_file: /path.pem }"
+        ),
         ("client_auth: private_key_jwt", "client_auth: needs signing: { key_file: /path.pem }"),
         ("client_auth: client_secret_jwt, client_secret: hunter", "client_secret: is shorter than the 32 bytes"),
         ("signing: {}", "signing: needs key_file"),
@@ -130,6 +142,22 @@ struct DefinitionCheckTests {
         #expect(issues("https://h{{ vars.t }}/").first?.contains("has a placeholder before or in its host") == true)
         #expect(issues("https://h/{{ vars.u }}").first?.contains("{{ vars.u }} names nothing") == true)
         #expect(issues("https://h/{{ vars.t").first?.contains("has {{ without }}") == true)
+    }
+
+    @Test func anAssertionIsMadeAfterWhatIsComputed() throws {
+        let issues = providerIssues(
+            """
+            providers:
+              p:
+                preset: jwt_bearer
+                token_url: https://h/
+                signing: { key: "\(String(repeating: "k", count: 40))", algorithm: HS256 }
+                assertion: { issuer: i, subject: s, audience: a }
+                computed: { x: "{{ assertion }}" }
+                headers: { X: "{{ computed.x }}" }
+            """)
+        #expect(issues.count == 1)
+        #expect(issues.first?.contains("computed: x uses {{ assertion }}, which is made last") == true, "\(issues)")
     }
 
     @Test func takingAwayWhatAPresetUsesIsSeen() {

@@ -41,7 +41,7 @@ struct ShownTests {
                 request:
                   method: PUT
                   query: { q: "{{ now.seconds }}" }
-                  json: { n: 1, s: "{{ account.pass }}", l: [true, null, 1.5], e: {} }
+                  json: { s: "{{ account.pass }}", l: [true, null, false], e: {} }
                 response:
                   access_token: [/a~1b, /c]
                   expires_in: [{ pointer: /ms, unit: milliseconds }]
@@ -56,6 +56,10 @@ struct ShownTests {
                 rotation: { grace: 30s }
                 backoff: { base: 2s, cap: 20s }
                 skew: 1500ms
+                rate_limit: { requests: 30, per: 1m, burst: 3 }
+                circuit_breaker: { failures: 9, cap: 1m }
+                grant_max_age: 90d
+                grant_warning: 2d
                 ca_file: "/with blank"
             """
         let definition = try #require(try readProviders(yaml)[name("p")])
@@ -100,5 +104,39 @@ struct ShownTests {
         #expect(
             text.contains(
                 "{ class: refused, status: [400, 401], json: { /errors/system/code: 1508 } }  # preset"))
+    }
+
+    /// Secrets also stand in quotes inside of placeholders, in computed values, and as numbers.
+    @Test func secretsInPlacesThatHoldNoneAsARule() throws {
+        let yaml = """
+            providers:
+              p:
+                preset: oauth2
+                token_url: "https://h/t/{{ 'hunter0' }}"
+                client_id: c
+                computed: { auth: "Bearer hunter1", day: "{{ now.format('%Y') }}", k: "{{ sha256('hunter2' + uuid) }}" }
+                headers: { X-Auth: "{{ computed.auth }}", X-K: "{{ computed.k }}", X-Day: "{{ computed.day }}" }
+                request:
+                  json: { pin: 4711, basic: "{{ basic('svc', 'hunter3') }}", on: true, t: "{{ refresh_token }}" }
+            """
+        let definition = try #require(try readProviders(yaml)[name("p")])
+        let composer = RequestComposer(
+            definition: definition, credential: .refreshToken(Secret("hunter4")), moment: WallTime(milliseconds: 0),
+            uuid: "u")
+        let request = try composer.masked()
+        let sent = try composer.compose()
+        #expect(sent.body?.contains("4711") == true && sent.url == "https://h/t/hunter0")
+        let shown = [
+            definition.yamlLines.joined(separator: "\n"), definition.json.serialized, request.url, request.body ?? "",
+            request.headers.map(\.value).joined(separator: "\n"),
+        ]
+        let secrets =
+            ["hunter", "4711"] + sent.headers.map(\.value).filter { $0.utf8.count == 64 } + ["c3ZjOmh1bnRlcjM"]
+        #expect(secrets.count == 4)
+        for text in shown {
+            for secret in secrets { #expect(!text.contains(secret), "\(secret) in \(text)") }
+        }
+        #expect(request.headers.contains { $0.name == "X-Day" && $0.value == "1970" })
+        #expect(definition.yamlLines.joined().contains("'%Y'"))
     }
 }

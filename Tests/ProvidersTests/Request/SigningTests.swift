@@ -158,6 +158,37 @@ struct SigningTests {
         #expect(Array(expected) == shared.signature)
     }
 
+    @Test func eachAssertionNamesTheEndpointAsItIsCalledAndItself() throws {
+        let catalog = try readProviders(
+            """
+            providers:
+              p:
+                preset: jwt_bearer
+                token_url: "https://h/{{ vars.tenant }}/token?x=1"
+                client_id: c
+                client_auth: private_key_jwt
+                vars: { tenant: "a b" }
+                signing: { algorithm: HS256, key: 0123456789abcdef0123456789abcdef }
+                assertion: { issuer: i, subject: s, audience: https://h/ }
+            """)
+        let definition = try #require(catalog[name("p")])
+        let body = try #require(
+            try RequestComposer(
+                definition: definition, credential: .fields(AccountFields([:])), moment: Self.moment, uuid: "u"
+            ).compose().body)
+        let parameters = Dictionary(
+            body.split(separator: "&").map { pair in
+                let parts = pair.split(separator: "=", maxSplits: 1)
+                return (String(parts[0]), String(parts[1]))
+            }, uniquingKeysWith: { first, _ in first })
+        let grant = try Parts(try #require(parameters["assertion"]))
+        let client = try Parts(try #require(parameters["client_assertion"]))
+        #expect(client.claims["aud"] == .string("https://h/a%20b/token"))
+        #expect(grant.claims["jti"] == .string("u"))
+        #expect(client.claims["jti"] != nil)
+        #expect(client.claims["jti"] != grant.claims["jti"])
+    }
+
     @Test func keysThatAreNoneAreRefused() throws {
         let elliptic = P256.Signing.PrivateKey().pemRepresentation
         for (algorithm, key, expected) in [

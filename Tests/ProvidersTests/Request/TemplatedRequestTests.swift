@@ -45,6 +45,23 @@ struct TemplatedRequestTests {
         #expect(request.url == "https://oauth.secure.pixiv.net/auth/token")
     }
 
+    /// libcurl would take the segment out, and the one before it: the request would go somewhere else.
+    @Test(arguments: ["..", "."]) func aValueCannotLeaveItsPlaceInThePath(tenant: String) throws {
+        let own = try definition(
+            """
+            preset: intranet
+            token_url: https://h/{{ account.tenant }}/token
+            account_fields: [tenant, username, password]
+            response: { access_token: /t }
+            """)
+        func request(_ tenant: String) throws -> RenderedRequest {
+            try compose(own, fields(["tenant": tenant, "username": "u", "password": "p"]))
+        }
+        #expect(try request("a/../b").url == "https://h/a%2F..%2Fb/token")
+        #expect(try request("...").url == "https://h/.../token")
+        #expect(throws: TemplateFailure.self) { try request(tenant) }
+    }
+
     @Test func presetsAreCompletedByName() throws {
         let pixiv = try definition(
             """
@@ -72,7 +89,9 @@ struct TemplatedRequestTests {
     @Test func grantsWithoutRefreshTokens() throws {
         let catalog = try presetCatalog()
         let credentials = try #require(catalog[name("client_credentials")])
-        #expect(try compose(credentials, fields([:])).body == "grant_type=client_credentials&client_id=c")
+        #expect(
+            try compose(credentials, fields([:])).body
+                == "grant_type=client_credentials&client_id=c&client_secret=cc-secret")
         let intranet = try #require(catalog[name("intranet")])
         let login = try compose(intranet, fields(["username": "al\"ice", "password": "{{ client_id }}\n"]))
         #expect(login.body == #"{"username":"al\"ice","password":"{{ client_id }}\u000a"}"#)

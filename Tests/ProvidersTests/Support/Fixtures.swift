@@ -121,7 +121,8 @@ extension ExchangeOutcome {
 
 /// What each preset needs, in a configuration.
 let presetSettings = [
-    "oauth2": "token_url: https://h/t, client_id: c", "client_credentials": "token_url: https://h/t, client_id: c",
+    "oauth2": "token_url: https://h/t, client_id: c",
+    "client_credentials": "token_url: https://h/t, client_id: c, client_secret: cc-secret, client_auth: post",
     "jwt_bearer":
         "token_url: https://h/t, signing: { algorithm: HS256, key: 0123456789abcdef0123456789abcdef }, "
         + "assertion: { issuer: me, subject: you, audience: https://h/t }",
