@@ -1,6 +1,7 @@
 import ArgumentParser
 import Journal
 import Perennial
+import PerennialConfiguration
 import Providers
 import RefreshCore
 
@@ -84,8 +85,13 @@ struct JournalCommand: AsyncParsableCommand {
         }
 
         func run() async throws {
-            let (finding, entry) = try JournalDesk(try options.load()).find(attempt)
-            let answer = entry.map { MaskedAnswer($0.response, secrets: AccountCredential($0.spentRefreshToken).parts) }
+            let configuration = try options.load()
+            let (finding, entry) = try JournalDesk(configuration).find(attempt)
+            let answer = entry.map { entry in
+                let spent = AccountCredential(entry.spentRefreshToken).parts
+                return configuration.providers[entry.provider]?.masked(entry.response, besides: spent)
+                    ?? MaskedAnswer(entry.response, secrets: spent)
+            }
             if output.json {
                 try JournalCommand.printJSON(
                     Document(

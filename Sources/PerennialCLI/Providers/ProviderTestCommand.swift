@@ -51,7 +51,7 @@ struct ProviderTestCommand: AsyncParsableCommand {
             status: status ?? 200, headers: try headers.map(Self.header),
             body: try Terminal.read(answer, limit: Self.largestAnswer), requestedAt: now)
         let report = ProviderReport(
-            provider: definition.name, request: nil, answer: MaskedAnswer(response),
+            provider: definition.name, request: nil, answer: definition.masked(response),
             explanation: definition.explain(response))
         try report.print(asJSON: output.json)
         try Self.exit(for: report.explanation)

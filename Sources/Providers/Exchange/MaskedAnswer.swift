@@ -23,7 +23,10 @@ public struct MaskedAnswer: Sendable, Hashable {
                 name: scrubber.scrub(header.name), value: isPlain ? scrubber.scrub(header.value) : "***")
         }
         bodyLength = response.body.count
-        var masker = BodyMasker(scrubber: scrubber)
+        // A 2xx may hold tokens that nobody here knows, and quote parts of them.
+        var masker = BodyMasker(
+            scrubber: response.mayHoldTokens
+                ? Scrubber(secrets: secrets, tokenLength: SecretTraces.partLength) : scrubber)
         body = masker.mask(String(decoding: response.body.prefix(Self.shownBody), as: UTF8.self))
         if response.body.count > Self.shownBody { body += " …" }
     }
@@ -33,6 +36,13 @@ public struct MaskedAnswer: Sendable, Hashable {
         "age", "cache-control", "connection", "content-encoding", "content-length", "content-type", "date", "pragma",
         "retry-after", "server", "transfer-encoding", "vary", "via", "www-authenticate",
     ]
+}
+
+extension ProviderDefinition {
+    /// An answer of this provider as a person may see it: without the operator's secrets, and without `secrets`.
+    public func masked(_ response: RawTokenResponse, besides secrets: [Secret] = []) -> MaskedAnswer {
+        MaskedAnswer(response, secrets: self.secrets + secrets)
+    }
 }
 
 /// Goes through a body of whatever kind, whole or cut off: JSON, form fields or plain text.

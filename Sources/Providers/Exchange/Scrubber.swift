@@ -4,17 +4,21 @@ import RefreshCore
 struct Scrubber {
     static let maximumLength = 160
 
-    private let secrets: [String]
+    private let traces: SecretTraces
+    /// How many characters in a row look like a token where no word is like this.
+    private let tokenLength: Int
 
-    init(secrets: [Secret?]) {
-        // Shorter ones would blank out ordinary words.
-        self.secrets = secrets.compactMap { $0?.reveal() }.filter { $0.utf8.count >= 4 }
+    /// - Parameter tokenLength: less than the default where there may be parts of tokens that nobody here knows.
+    init(secrets: [Secret], tokenLength: Int = 20) {
+        traces = SecretTraces(of: secrets, shortest: 4)
+        self.tokenLength = tokenLength
     }
 
     func scrub(_ text: String) -> String {
-        var text = String(text.unicodeScalars.prefix(4096).map(Self.visible))
-        for secret in secrets { text = text.replacing(secret, with: "***") }
-        let words = text.split(separator: " ").map { Self.scrub(word: $0) }
+        // Before control characters go, which may be a secret's own.
+        let blanked = traces.blanked(String(String.UnicodeScalarView(text.unicodeScalars.prefix(4096))))
+        let text = String(blanked.unicodeScalars.map(Self.visible))
+        let words = text.split(separator: " ").map { scrub(word: $0) }
         let line = words.joined(separator: " ")
         guard line.count > Self.maximumLength else { return line }
         return line.prefix(Self.maximumLength) + "…"
@@ -24,7 +28,7 @@ struct Scrubber {
     func code(_ code: String) -> String? {
         guard (1...64).contains(code.utf8.count),
             code.utf8.allSatisfy({ HTTPText.isAlphanumeric($0) || Array("_-.:/".utf8).contains($0) }),
-            !Self.looksLikeToken(code[...]), !secrets.contains(where: { code.contains($0) })
+            !looksLikeToken(code[...]), !traces.areIn(code)
         else { return nil }
         return code
     }
@@ -39,14 +43,14 @@ struct Scrubber {
     }
 
     /// Replaces the runs of token characters that look like one; punctuation around them stays.
-    private static func scrub(word: Substring) -> String {
+    private func scrub(word: Substring) -> String {
         var result = ""
         var rest = word
         while !rest.isEmpty {
-            let run = rest.prefix(while: isTokenCharacter)
+            let run = rest.prefix(while: Self.isTokenCharacter)
             result += looksLikeToken(run) ? "***" : String(run)
             rest = rest.dropFirst(run.count)
-            let other = rest.prefix { !isTokenCharacter($0) }
+            let other = rest.prefix { !Self.isTokenCharacter($0) }
             result += other
             rest = rest.dropFirst(other.count)
         }
@@ -59,24 +63,26 @@ struct Scrubber {
     }
 
     /// Long, and with digits or upper and lower case mixed, unlike the words of error codes.
-    private static func looksLikeToken(_ run: Substring) -> Bool {
+    private func looksLikeToken(_ run: Substring) -> Bool {
         let bytes = run.utf8
-        guard bytes.count >= 20 else { return false }
+        guard bytes.count >= tokenLength else { return false }
         let hasDigit = bytes.contains { (0x30...0x39).contains($0) }
         let hasUpper = bytes.contains { (0x41...0x5A).contains($0) }
         let hasLower = bytes.contains { (0x61...0x7A).contains($0) }
         return hasDigit || (hasUpper && hasLower) || bytes.count >= 48
     }
+}
 
-    /// Blanks every occurrence of `secret` in a body, also as JSON and as form writers escape it.
-    static func redact(_ secret: Secret, in body: [UInt8]) -> [UInt8] {
-        let plain = secret.reveal()
-        guard plain.utf8.count >= 6 else { return body }
-        var body = body
-        for form in Set([plain, plain.replacing("/", with: "\\/"), HTTPText.formEncoded(plain)]) {
-            let found = body.replacing(Array(form.utf8), with: Array("***".utf8))
-            body = found
-        }
-        return body
+extension RawTokenResponse {
+    /// Without what it quotes of `secrets`: whoever reads the answer later does not know what was sent. No header holds
+    /// a token.
+    ///
+    /// - Parameter isBodyKept: the body stays as it is, because a token in it may be the one to keep.
+    func without(_ secrets: [Secret], isBodyKept: Bool) -> RawTokenResponse {
+        let traces = SecretTraces(of: secrets, shortest: 6)
+        var answer = self
+        if !isBodyKept { answer.body = traces.blanked(body) }
+        answer.headers = headers.map { Header(name: $0.name, value: traces.blanked($0.value)) }
+        return answer
     }
 }

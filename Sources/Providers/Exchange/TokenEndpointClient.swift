@@ -48,7 +48,13 @@ public struct TokenEndpointClient: TokenEndpoint {
                 status: response.status,
                 headers: response.headers.map { RawTokenResponse.Header(name: $0.name, value: $0.value) },
                 body: response.body, requestedAt: requestedAt, isReplay: claim.isRecovery)
-            return .answered(redacted(raw, claim: claim))
+            let credential = AccountCredential(claim.refreshToken)
+            // An answer without a token is no loss where a new one can always be had.
+            let isError =
+                !raw.mayHoldTokens
+                || (credential.refreshToken == nil
+                    && TokenAnswer.parse(raw.body, definition.response)?.accessToken == nil)
+            return .answered(raw.without(credential.parts, isBodyKept: !isError))
         } catch {
             let words = route.words(for: error)
             guard error.unsent else { return .unanswered(words) }
@@ -60,17 +66,6 @@ public struct TokenEndpointClient: TokenEndpoint {
     public func interpret(_ response: RawTokenResponse, provider: ProviderName) -> ExchangeOutcome {
         catalog.interpret(response, provider: provider)
             ?? .ambiguous("the provider \(provider) is not in this instance's configuration")
-    }
-
-    /// An error that quotes the refresh token (or a field of the account) back loses it here, since whoever reads the answer later does not know
-    /// which token was sent. A 2xx stays as it is: the token in it may be the one to keep.
-    private func redacted(_ response: RawTokenResponse, claim: RefreshClaim) -> RawTokenResponse {
-        guard !response.mayHoldTokens else { return response }
-        var response = response
-        for secret in AccountCredential(claim.refreshToken).parts {
-            response.body = Scrubber.redact(secret, in: response.body)
-        }
-        return response
     }
 }
 

@@ -58,6 +58,6 @@ public struct ProviderTrial: Sendable {
 
     /// The answer as a person may see it.
     public func masked(_ response: RawTokenResponse) -> MaskedAnswer {
-        MaskedAnswer(response, secrets: definition.secrets + credential.parts)
+        definition.masked(response, besides: credential.parts)
     }
 }

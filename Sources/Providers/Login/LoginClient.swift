@@ -78,15 +78,13 @@ public struct LoginClient: Sendable {
         let requestedAt = time.wall()
         do {
             let response = try await transport.execute(route.lead(request))
-            var raw = RawTokenResponse(
+            let raw = RawTokenResponse(
                 status: response.status,
                 headers: response.headers.map { RawTokenResponse.Header(name: $0.name, value: $0.value) },
                 body: response.body, requestedAt: requestedAt)
             // An error that quotes what was sent is shown; tokens are left as they are.
-            if !raw.mayHoldTokens || !TokenTrace.isIn(raw.body) {
-                for secret in secrets { raw.body = Scrubber.redact(secret, in: raw.body) }
-            }
-            return .answered(raw)
+            let isBodyKept = raw.mayHoldTokens && TokenTrace.isIn(raw.body)
+            return .answered(raw.without(secrets + definition.secrets, isBodyKept: isBodyKept))
         } catch {
             return error.unsent ? .unsent(route.words(for: error)) : .unanswered(route.words(for: error))
         }

@@ -56,8 +56,10 @@ struct ModelComparison {
         let now = try await now()
         let hasAccess = oneIn(2)
         let life = Duration.seconds(pick([-60, 600, 3600]))
-        let fields = AccountCredential.fields(AccountFields(["user": Secret(pick(["u1", "u2"]))])).secret
-        let token = oneIn(3) ? pick(Array(tokens.suffix(3))) : oneIn(4) ? fields : Secret("r\(serial)")
+        // Some accounts have no refresh token, and a few share what they are made of.
+        let fields = AccountCredential.fields(AccountFields(["user": Secret("u\(serial % 2)")])).secret
+        let new = serial.isMultiple(of: 4) ? fields : Secret("r\(serial)")
+        let token = oneIn(3) ? pick(Array(tokens.suffix(3))) : new
         tokens.append(token)
         let put = AccountPut(
             id: id, provider: oneIn(8) ? Self.providers[1] : Self.providers[0], name: oneIn(2) ? nil : "n\(serial)",
