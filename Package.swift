@@ -135,7 +135,8 @@ let package = Package(
             dependencies: [
                 "RedisClient", "RefreshCore", "PerennialServers", lifecycle, logging, nioConcurrency, nioCore, nioPosix,
             ], swiftSettings: settings),
-        .testTarget(name: "SealingTests", dependencies: ["RefreshCore", "Sealing"], swiftSettings: settings),
+        .testTarget(
+            name: "SealingTests", dependencies: ["RefreshCore", "Sealing", crypto], swiftSettings: settings),
         .testTarget(
             name: "JournalTests", dependencies: ["Journal", "RefreshCore", "Sealing", logging],
             swiftSettings: settings),
@@ -143,7 +144,7 @@ let package = Package(
             name: "RedisStoreTests",
             dependencies: [
                 "PerennialServers", "PerennialTesting", "RedisClient", "RedisStore", "RefreshCore", "Sealing",
-                "Webhooks", logging, nioConcurrency, nioCore, nioPosix,
+                "Webhooks", crypto, logging, nioConcurrency, nioCore, nioPosix,
             ], swiftSettings: settings),
         .executableTarget(
             name: "PerennialBench",

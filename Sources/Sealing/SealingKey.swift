@@ -27,7 +27,7 @@ public struct SealingKey: Sendable, CustomStringConvertible, CustomReflectable {
         return SealingKey(key: key, id: Array(SHA256.hash(data: bytes).prefix(4)))
     }
 
-    private init(key: SymmetricKey, id: [UInt8]) {
+    init(key: SymmetricKey, id: [UInt8]) {
         self.key = key
         self.id = id
     }

@@ -23,7 +23,8 @@ struct MaskedAnswerTests {
     ])
     func noTokenIsShown(body: String) {
         let answer = masked(body)
-        for secret in ["s3cret", "hush", "spent-token"] {
+        // Nor the first part of one.
+        for secret in ["s3c", "hus", "spent-t"] {
             #expect(!answer.body.contains(secret), "\(answer.body)")
         }
         #expect(answer.body.contains("***"))

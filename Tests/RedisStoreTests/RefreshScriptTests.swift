@@ -90,6 +90,18 @@ struct RefreshScriptTests {
         }
     }
 
+    /// Trap 2: that another attempt is at work says nothing of the account.
+    @Test func heldElsewhereIsNoFaultOfTheAccount() async throws {
+        try await StoreFixture.run { fixture in
+            try await fixture.add("a", access: "access-1")
+            _ = try await fixture.begin("a", "attempt-1")
+            let before = try await fixture.account("a")
+            for number in 2..<6 { #expect(try await fixture.begin("a", "attempt-\(number)").word == "held") }
+            #expect(try await fixture.account("a") == before)
+            #expect(before?.status == .active)
+        }
+    }
+
     @Test func recoveryTakesOverOnceAndKeepsTheFirstTime() async throws {
         try await StoreFixture.run { fixture in
             try await fixture.add("a")

@@ -125,7 +125,8 @@ public final class ModelEndpoint: TokenEndpoint {
             if isFree { continuation.resume() }
         }
         state.withLockedValue { $0.underWay -= 1 }
-        return result
+        // As every HTTP client: whoever is cancelled does not get the answer, whatever the provider has done.
+        return Task.isCancelled ? .unanswered("cancelled") : result
     }
 
     public func interpret(_ response: RawTokenResponse, provider: ProviderName) -> ExchangeOutcome {

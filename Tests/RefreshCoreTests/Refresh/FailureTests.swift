@@ -16,6 +16,49 @@ struct FailureTests {
         #expect(fleet.endpoint.uses.isEmpty)
     }
 
+    @Test("trap 12: nor is a refresh token spent that an earlier refresh has left in memory")
+    func storeAwayLater() async throws {
+        let fleet = try await Fleet(ManualTimeSource())
+        let id = try await fleet.add("alice")
+        #expect(await fleet.newerThan(1, id).isRefreshed)
+        await fleet.store.setDown(true)
+        for _ in 0..<3 { #expect(await fleet.newerThan(2, id).failure?.code == .storeUnavailable) }
+        #expect(fleet.endpoint.uses.count == 1)
+        await fleet.store.setDown(false)
+        #expect(await fleet.newerThan(2, id).isRefreshed)
+        #expect(fleet.endpoint.duplicateSpends == 0)
+    }
+
+    @Test("trap 2: neither an error of the store nor \"held elsewhere\" is held against the account")
+    func troubleWithTheLock() async throws {
+        let time = ManualTimeSource()
+        let fleet = try await Fleet(time, instances: 2, patience: .seconds(2))
+        let id = try await fleet.add("alice")
+        await fleet.store.setDown(true)
+        #expect(await fleet.newerThan(1, id).failure?.code == .storeUnavailable)
+        await fleet.store.setDown(false)
+        fleet.endpoint.hold()
+        async let holder = fleet.newerThan(1, id, on: 1)
+        try await eventually("the other instance spends") { fleet.endpoint.underWay == 1 }
+        let waiter = Task { await fleet.newerThan(1, id) }
+        let isDone = Flag()
+        Task {
+            _ = await waiter.value
+            isDone.raise()
+        }
+        try await eventually("the waiter gives up") {
+            if !isDone.isUp { time.advanceToNextDeadline() }
+            return isDone.isUp
+        }
+        #expect(await waiter.value.failure?.code == .timedOut)
+        let account = try #require(await fleet.store.snapshot(id))
+        #expect(account.status == .active)
+        #expect(account.failures == 0 && account.lastFault == nil)
+        fleet.endpoint.letGo()
+        #expect(await holder.isRefreshed)
+        #expect(await fleet.newerThan(2, id).isRefreshed)
+    }
+
     @Test("an unwritable journal: nothing is spent, nothing is claimed (I3)")
     func journalUnwritable() async throws {
         let fleet = try await Fleet(ManualTimeSource())
