@@ -10,11 +10,13 @@ import Testing
 @Suite(.timeLimit(.minutes(2)))
 struct UnsealableTests {
     /// The store as an instance sees it whose newest key is of no use for AES; older ones still open.
-    private func broken(_ fixture: StoreFixture, _ key: SealingKey) throws -> RedisLink {
+    private func broken(
+        _ fixture: StoreFixture, _ key: SealingKey, gate: StoreGate = StoreGate()
+    ) throws -> RedisLink {
         let unusable = SealingKey(key: SymmetricKey(size: .init(bitCount: 40)), id: [1, 2, 3, 4])
         return RedisLink(
             client: fixture.client, keys: fixture.link.keys, ring: try KeyRing(keys: [unusable, key]),
-            clock: fixture.link.clock)
+            clock: fixture.link.clock, gate: gate)
     }
 
     private func contents(_ fixture: StoreFixture) async throws -> String {
@@ -45,7 +47,10 @@ struct UnsealableTests {
         try await StoreFixture.run(ring: try KeyRing(keys: [key])) { fixture in
             try await fixture.add("a", access: "access-1")
             let before = try await fixture.account("a")
-            let link = try broken(fixture, key)
+            // An instance that starts with such a key does not open the store at all.
+            let closed = try broken(fixture, key)
+            await expectSealingError { try await StoreMeta.open(closed) }
+            let link = try broken(fixture, key, gate: fixture.link.gate)
             let directory = RedisAccountDirectory(link: link, origin: StoreFixture.instance)
             for id in ["a", "b"] {
                 await expectSealingError {
