@@ -51,6 +51,22 @@ struct PoolStoreTests {
         }
     }
 
+    @Test func anIndexThatIsIncompleteIsCompletedOncePerReign() async throws {
+        try await StoreFixture.run { fixture in
+            for id in ["a", "b"] { _ = try await put(id, in: warp, fixture) }
+            _ = try await put("outside", in: nil, fixture)
+            let key = fixture.link.keys.pooled(0)
+            // As an older version left it; and one that has moved since it was looked at.
+            _ = try await fixture.redis("DEL", key)
+            _ = try await fixture.redis("HSET", key, "b", "other")
+            #expect(try await pools(fixture).members(of: warp).isEmpty)
+            #expect(try await fixture.schedule.reconcile() == 0)
+            #expect(try await pools(fixture).members(of: warp).map(\.id.rawValue) == ["a"])
+            #expect(try await fixture.redis("HGET", key, "b").string == "other")
+            #expect(try await fixture.redis("HLEN", key).int == 2)
+        }
+    }
+
     @Test func aFallbackWaitsForTheTokensOfTheOthers() async throws {
         try await StoreFixture.run { fixture in
             let fallback = FallbackToken(token: Secret("stand-in"), pool: warp)

@@ -123,7 +123,24 @@ public struct RedisScheduleStore: ScheduleStore {
             additions.append(
                 RedisCommand("ZADD", keys.due(partition, provider), "NX", due.milliseconds, id.rawValue))
         }
+        try await index(zip(ids, accounts), in: partition)
         let replies = try await link.pipeline(additions, key: anchor)
         return replies.reduce(0) { $0 + Int($1.int ?? 0) }
+    }
+
+    /// Puts accounts that are in a pool into the index of those, where they are missing: older versions kept none.
+    private func index(_ accounts: some Sequence<(AccountID, RESPValue)>, in partition: Int) async throws(StoreError) {
+        let pooled = accounts.compactMap { id, reply -> (id: AccountID, pool: String)? in
+            guard let fields = AccountFields(reply), fields.exists, let pool = fields.text(.pool), !pool.isEmpty else {
+                return nil
+            }
+            return (id, pool)
+        }
+        guard !pooled.isEmpty else { return }
+        let key = keys.pooled(partition)
+        let known = try await link.send(RedisCommand("HMGET", arguments: [key] + pooled.map(\.id.rawValue)), key: key)
+        let missing = zip(pooled, known.array ?? []).filter { $1.isNull }.map(\.0)
+        // What has been changed meanwhile stays.
+        _ = try await link.pipeline(missing.map { RedisCommand("HSETNX", key, $0.id.rawValue, $0.pool) }, key: key)
     }
 }

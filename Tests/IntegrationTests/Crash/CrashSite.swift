@@ -29,6 +29,10 @@ struct CrashSite: Sendable {
         var redisDirectives = ["appendonly yes", "appendfsync always"]
         /// As the configuration says it.
         var durability = "none"
+        /// Further YAML, for the port at which an instance reaches the provider.
+        var more: @Sendable (_ provider: Int) -> String = { _ in "" }
+        /// Called before the instances start.
+        var before: @Sendable (CrashSite) -> Void = { _ in }
     }
 
     /// The times in the configuration of the instances.
@@ -60,6 +64,7 @@ struct CrashSite: Sendable {
             try await withRedisServer(options) { redis in
                 let site = try await CrashSite(setup, workshop: workshop, redis: redis, redisClock: redisClock)
                 do {
+                    setup.before(site)
                     for instance in site.instances { try await instance.start() }
                     for instance in site.instances { try await site.waitUntilReady(instance) }
                     try await body(site)
@@ -105,7 +110,7 @@ struct CrashSite: Sendable {
                     lock_ttl: 4s
                     backoff: { base: 200ms, cap: 1s }
 
-                """
+                """ + setup.more(providerWire.port)
             let file = workshop.path("perennial-\(number).yaml")
             try TextFile.write(yaml, to: file)
             let wrapper = setup.turned.contains(number) ? instanceClock?.wrapper() ?? [] : []
