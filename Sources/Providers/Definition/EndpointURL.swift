@@ -98,8 +98,15 @@ struct EndpointURL {
         return parts.count == 4 && parts[0] == "127" && parts.allSatisfy { UInt8($0) != nil }
     }
 
-    /// The URL with the values of its query left out.
-    static func masked(_ text: String) -> String {
+    /// The URL with the values of its query, and texts that are quoted in its placeholders, left out.
+    static func masked(_ url: String) -> String {
+        let parts = (try? Template(url))?.parts ?? [.text(url)]
+        let text = parts.map { part in
+            switch part {
+            case .text(let text): text
+            case .value(let expression): "{{ \(expression.maskedSource) }}"
+            }
+        }.joined()
         guard let mark = text.firstIndex(of: "?") else { return text }
         let query = text[mark...].dropFirst().split(separator: "&").map { pair in
             "\(pair.prefix { $0 != "=" })=***"
