@@ -137,4 +137,33 @@ struct QuotedSecretTests {
         let outcome = client.interpret(answer, provider: provider)
         #expect(outcome.kind == "ambiguous" && !outcome.message.contains("hunter"), "\(outcome)")
     }
+
+    /// Whoever has a signed assertion is let in until it ends.
+    @Test func aQuotedAssertionIsNotShown() async throws {
+        let catalog = try presetCatalog()
+        let provider = try name("jwt_bearer")
+        let policy = try #require(catalog.policy(for: provider))
+        let fields = AccountCredential.fields(AccountFields()).secret.reveal()
+        func spend(_ transport: RecordingTransport) async throws -> ExchangeResult {
+            await TokenEndpointClient(catalog: catalog, transport: transport, time: FixedTime()).spend(
+                try claim(provider: provider, refreshToken: fields), policy: policy,
+                sendBy: MonotonicTime(nanoseconds: 3_000_000_000), deadline: MonotonicTime(nanoseconds: 9_000_000_000))
+        }
+        let first = RecordingTransport(.success(CurlResponse(status: 500)))
+        _ = try await spend(first)
+        let form = String(decoding: try #require(first.request?.body), as: UTF8.self)
+        let assertion = String(
+            try #require(form.split(separator: "&").first { $0.hasPrefix("assertion=") }).dropFirst(10))
+        #expect(assertion.split(separator: ".").count == 3)
+        // The time stands still, so the next assertion differs in its id at most, which stands in the middle.
+        let quoted = [String(assertion.prefix(14)), String(assertion.prefix(30))].joined(separator: " ")
+        let result = try await spend(
+            RecordingTransport(.success(CurlResponse(status: 400, body: Array(Self.body(quoted).utf8)))))
+        guard case .answered(let answer) = result else {
+            Issue.record("\(result)")
+            return
+        }
+        let outcome = try #require(catalog.interpret(answer, provider: provider))
+        #expect(outcome.kind == "refused" && outcome.message.hasSuffix("what is *** *** ?"), "\(outcome)")
+    }
 }

@@ -54,7 +54,7 @@ public struct TokenEndpointClient: TokenEndpoint {
                 !raw.mayHoldTokens
                 || (credential.refreshToken == nil
                     && TokenAnswer.parse(raw.body, definition.response)?.accessToken == nil)
-            return .answered(raw.without(credential.parts, isBodyKept: !isError))
+            return .answered(raw.without(credential.parts + TokenRequest.assertions(in: request), isBodyKept: !isError))
         } catch {
             let words = route.words(for: error)
             guard error.unsent else { return .unanswered(words) }

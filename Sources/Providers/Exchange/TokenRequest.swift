@@ -26,4 +26,19 @@ enum TokenRequest {
             maxResponseBytes: maximumResponse, tls: CurlTLS(caFile: definition.caFile), sendBy: sendBy, singleSend: true
         )
     }
+
+    /// The signed assertions that a request carries, wherever in it they stand: whoever has one is let in until it ends.
+    /// Known by their shape (RFC 7515 §3.1), which no encoding of a request changes.
+    static func assertions(in request: CurlRequest) -> [Secret] {
+        let texts =
+            [request.url, String(decoding: request.body ?? [], as: UTF8.self)] + request.headers.map(\.value)
+        return texts.flatMap { text in
+            text.split { character in
+                guard let byte = character.asciiValue else { return true }
+                return !HTTPText.isAlphanumeric(byte) && !Array("-_.".utf8).contains(byte)
+            }
+            .filter { $0.hasPrefix("eyJ") && $0.split(separator: ".").count == 3 }
+            .map { Secret(String($0)) }
+        }
+    }
 }

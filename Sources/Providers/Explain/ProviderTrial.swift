@@ -46,11 +46,12 @@ public struct ProviderTrial: Sendable {
         let route = RequestRoute(nil, definition: definition)
         do {
             let response = try await transport.execute(route.lead(request))
+            let raw = RawTokenResponse(
+                status: response.status,
+                headers: response.headers.map { RawTokenResponse.Header(name: $0.name, value: $0.value) },
+                body: response.body, requestedAt: moment)
             return .answered(
-                RawTokenResponse(
-                    status: response.status,
-                    headers: response.headers.map { RawTokenResponse.Header(name: $0.name, value: $0.value) },
-                    body: response.body, requestedAt: moment))
+                raw.without(credential.parts + TokenRequest.assertions(in: request), isBodyKept: raw.mayHoldTokens))
         } catch {
             return error.unsent ? .unsent(route.words(for: error)) : .unanswered(route.words(for: error))
         }

@@ -5,47 +5,59 @@
 #endif
 
 /// Something that must not be found where people, logs and other programs look.
-struct PlantedSecret: Sendable {
-    var name: String
-    /// Parts of it give it away too: what is looked for is every stretch of this length.
-    private let needles: [[UInt8]]
+struct PlantedSecret: Sendable, Hashable {
+    let name: String
+    let text: String
 
-    private static let stretch = 12
-
-    /// - Parameter text: at least 16 characters that occur nowhere else.
     init(_ name: String, _ text: String) {
         self.name = name
-        let forms = [text, text.percentEncoded, Data(text.utf8).base64EncodedString()]
-        needles = Set(forms.flatMap { Self.stretches(Array($0.utf8)) }).sorted { $0.lexicographicallyPrecedes($1) }
+        self.text = text
     }
 
-    /// Every token that begins like this.
-    init(_ name: String, prefix: String) {
-        self.name = name
-        needles = [Array(prefix.utf8)]
+    /// One that occurs nowhere else.
+    ///
+    /// - Parameter odd: characters to put in between, because encodings change them.
+    static func random(_ name: String, length: Int = 36, odd: String = "+/") -> PlantedSecret {
+        let letters = Array("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789")
+        var text = (0..<length).map { _ in letters.randomElement() ?? "a" }
+        for (number, character) in odd.enumerated() { text[(number + 1) * length / (odd.count + 1)] = character }
+        return PlantedSecret(name, String(text))
     }
 
-    /// The beginning, the middle and the end: a mask that shows most of a token shows one of them.
-    private static func stretches(_ bytes: [UInt8]) -> [[UInt8]] {
-        guard bytes.count > stretch else { return [bytes] }
-        let last = bytes.count - stretch
-        return [0, last / 2, last].map { Array(bytes[$0..<($0 + stretch)]) }
+    /// As others may have written it: as it is, in JSON, percent-encoded, as a form has it, in hexadecimal, and in base64,
+    /// by itself and behind something else.
+    var forms: Set<[UInt8]> {
+        let bytes = Array(text.utf8)
+        func percent(_ plain: String, _ isUpper: Bool) -> String {
+            bytes.map { byte in
+                let isPlain =
+                    (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
+                    || plain.utf8.contains(byte)
+                return isPlain ? String(UnicodeScalar(byte)) : "%" + Self.hexadecimal([byte], isUpper)
+            }.joined()
+        }
+        let json = text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"").replacing("\n", with: "\\n")
+        var forms: Set<[UInt8]> = [bytes]
+        for form in [
+            json, json.replacing("/", with: "\\/"), percent("-._~", true), percent("-._~", false),
+            percent("*-._", true),
+            percent("*-._", true).replacing("%20", with: "+"), Self.hexadecimal(bytes, true),
+            Self.hexadecimal(bytes, false),
+        ] { forms.insert(Array(form.utf8)) }
+        for before in 0..<3 {
+            let data = Data([UInt8](repeating: 0x2D, count: before) + bytes)
+            // Without what else is in the characters at the ends.
+            let own = Array(data.base64EncodedString().utf8.dropFirst(before + 1).dropLast(3))
+            forms.insert(own)
+            forms.insert(own.map { $0 == 0x2B ? 0x2D : $0 == 0x2F ? 0x5F : $0 })
+        }
+        return forms
     }
 
-    func isIn(_ bytes: [UInt8]) -> Bool {
-        needles.contains { bytes.firstRange(of: $0) != nil }
-    }
-}
-
-extension String {
-    fileprivate var percentEncoded: String {
-        utf8.map { byte in
-            let isPlain =
-                (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
-                || "-._~".utf8.contains(byte)
-            if isPlain { return String(UnicodeScalar(byte)) }
-            let hex = String(byte, radix: 16, uppercase: true)
-            return "%" + (hex.count == 1 ? "0" + hex : hex)
+    private static func hexadecimal(_ bytes: [UInt8], _ isUpper: Bool) -> String {
+        bytes.map { byte in
+            let text = String(byte, radix: 16, uppercase: isUpper)
+            return byte < 16 ? "0" + text : text
         }.joined()
     }
 }
