@@ -113,4 +113,13 @@ struct BodyTests {
         }
         #expect(EventSentence.text(Sample.event(1, "new.thing")) == "new.thing (alice, acme)")
     }
+
+    @Test func keysInATemplateAreNotShown() throws {
+        let key = "aB3xY7zq9KwV2mPsLt"
+        let template = try BodyTemplate(text: #"{ "routing_key": "\#(key)", "event_action": "{{text}}" }"#)
+        #expect(
+            template.masked(#"{ "routing_key": "\#(key)", "event_action": "Zx9CvBn7Ml6Kj5" }"#)
+                == #"{ "routing_key": "***", "event_action": "Zx9CvBn7Ml6Kj5" }"#)
+        #expect(BodyTemplate.standard.masked(key) == key)
+    }
 }

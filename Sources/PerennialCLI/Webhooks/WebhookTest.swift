@@ -55,7 +55,8 @@ extension WebhooksCommand {
                         headers: Dictionary(
                             attempt.request.headers.map { ($0.name, $0.isSecret ? Self.masked($0.value) : $0.value) },
                             uniquingKeysWith: { "\($0), \($1)" }),
-                        body: String(decoding: attempt.request.body, as: UTF8.self), status: attempt.status,
+                        body: endpoint.body.masked(String(decoding: attempt.request.body, as: UTF8.self)),
+                        status: attempt.status,
                         milliseconds: attempt.time.wholeMilliseconds, outcome: WebhooksCommand.words(attempt.result),
                         isDelivered: attempt.result == .delivered))
             }
