@@ -1,9 +1,10 @@
 import PerennialServers
 import RedisClient
-import RedisStore
 import RefreshCore
 import Sealing
 import Testing
+
+@testable import RedisStore
 
 /// Adding, editing, removing and listing accounts; the schedule; what is in Redis.
 @Suite(.timeLimit(.minutes(2)))
@@ -201,6 +202,26 @@ struct DirectoryTests {
         }
     }
 
+    /// Its reply was lost; until it is repeated the account has used its first token up, and has been removed.
+    @Test func aRepeatedPutDoesNotBringARemovedAccountBack() async throws {
+        try await StoreFixture.run { fixture in
+            let id = try AccountID("a")
+            let put = AccountPut(
+                id: id, provider: StoreFixture.provider, name: nil,
+                credentials: Credentials(refreshToken: Secret("refresh-1")), dueAt: try await fixture.now(),
+                attempt: AttemptID(rawValue: "acquired-1"))
+            #expect(try await fixture.directory.put(put) == .created(Generation(1)))
+            _ = try await fixture.begin("a", "attempt-1")
+            _ = try await fixture.commit("a", "attempt-1", generation: 1)
+            #expect(try await fixture.directory.remove(id, ifGeneration: nil) == .done)
+            #expect(try await fixture.directory.put(put) == .replaced(Generation(2)))
+            #expect(try await fixture.account("a") == nil)
+            #expect(try await fixture.begin("a", "attempt-2").word == "missing")
+            // A log-in of its own brings it back.
+            #expect(try await fixture.add("a", refresh: "refresh-new") == .created(Generation(3)))
+        }
+    }
+
     @Test func settingsThatLoseTokensAreWarnedAbout() async throws {
         try await StoreFixture.run(.init(directives: ["appendonly yes", "maxmemory-policy noeviction"])) { fixture in
             #expect(await ServerSurvey.warnings(fixture.link) == [])
@@ -210,6 +231,30 @@ struct DirectoryTests {
             #expect(warnings.count == 2)
             #expect(warnings.contains { $0.contains("maxmemory-policy allkeys-lru") })
             #expect(warnings.contains { $0.contains("appendonly") })
+        }
+    }
+
+    /// It fails by itself and says which key is missing; nothing looks as if its token had been spent.
+    @Test func anAccountThatCannotBeOpenedIsNotLeftWithAClaim() async throws {
+        try await StoreFixture.run { fixture in
+            try await fixture.add("a")
+            let link = RedisLink(
+                client: fixture.client, keys: fixture.link.keys, ring: try KeyRing(keys: [.generate()]),
+                clock: fixture.link.clock)
+            link.gate.open(partitions: 1)
+            let blind = RedisAccountStore(link: link, origin: try InstanceID("instance-2"))
+            let error = await #expect(throws: StoreError.self) {
+                _ = try await blind.begin(
+                    BeginRequest(
+                        account: try AccountID("a"), provider: StoreFixture.provider,
+                        demand: .newerThan(Generation(1)), attempt: AttemptID(rawValue: "blind"),
+                        origin: try InstanceID("instance-2"), lockTTL: .seconds(30)))
+            }
+            #expect(error?.code == .sealing)
+            let account = try #require(try await fixture.account("a"))
+            #expect(account.intent == nil && account.status == .degraded && account.failures == 1)
+            #expect(account.lastFault?.message.contains("not in the key file") == true)
+            #expect(try await fixture.begin("a", "attempt-1", ignoresBackoff: true).word == "granted")
         }
     }
 

@@ -17,7 +17,7 @@ extension ModelState {
             return .tokenInUse(by: owner)
         }
         let recent = records[put.id]?.recentAttempts ?? []
-        if let old, let attempt = put.attempt, recent.contains(attempt) { return .replaced(old.generation) }
+        if let attempt = put.attempt, recent.contains(attempt) { return .replaced(storedGeneration(put.id)) }
         guard storedGeneration(put.id) == expected else { return nil }
         if let required = put.ifGeneration, old?.generation != required { return .conflict(old?.generation) }
         if let old {

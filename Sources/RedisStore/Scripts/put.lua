@@ -13,8 +13,9 @@ local account = load(KEYS[1])
 local now = now_ms()
 local generation = tonumber(account[AT.generation] or '0') or 0
 local is_there = exists(account)
--- The reply to this very change was lost: it is not made twice, for its tokens may have been used up since.
-if is_there and attempt ~= '' and is_recent(account, attempt) then return {'REPLACED', int(now), int(generation)} end
+-- The reply to this very change was lost: it is not made twice, for its tokens may have been used up since. Nor does it
+-- bring back an account that has been removed since.
+if attempt ~= '' and is_recent(account, attempt) then return {'REPLACED', int(now), int(generation)} end
 if generation ~= expected then return {'RETRY', int(now), int(generation)} end
 if required ~= '' and (not is_there or generation ~= tonumber(required)) then
     return {'CONFLICT', int(now), is_there and int(generation) or ''}
