@@ -94,7 +94,7 @@ extension SimulatedProcess {
                     feed(flight, .settled(reply))
                 case .failure(let error):
                     deferred.removeAll { $0.attempt == request.attempt }
-                    deferred.append(request)
+                    deferred.append(DeferredSettlement(request, now: monotonic()))
                     feed(flight, .settleFailed(error))
                 }
             }
@@ -413,7 +413,7 @@ extension SimulatedProcess {
     }
 
     private func recover(
-        _ entries: ArraySlice<JournalEntry>, _ settlements: ArraySlice<SettleRequest>, isSomethingLeft: Bool
+        _ entries: ArraySlice<JournalEntry>, _ settlements: ArraySlice<DeferredSettlement>, isSomethingLeft: Bool
     ) {
         if let entry = entries.first {
             return replay(entry) { [self] outcome in
@@ -422,9 +422,9 @@ extension SimulatedProcess {
                 recover(entries.dropFirst(), settlements, isSomethingLeft: isLeft)
             }
         }
-        if let request = settlements.first {
-            return settle(request) { [self] result in
-                if case .success = result { deferred.removeAll { $0 == request } }
+        if let settlement = settlements.first {
+            return settle(settlement.request(at: monotonic())) { [self] result in
+                if case .success = result { deferred.removeAll { $0 == settlement } }
                 recover(entries, settlements.dropFirst(), isSomethingLeft: isSomethingLeft)
             }
         }
@@ -437,7 +437,7 @@ extension SimulatedProcess {
 
     private func replay(attempt: AttemptID, _ done: @escaping (RefreshMachine.Event) -> Void) {
         if let settlement = deferred.first(where: { $0.attempt == attempt }) {
-            return settle(settlement) { [self] result in
+            return settle(settlement.request(at: monotonic())) { [self] result in
                 switch result {
                 case .success:
                     deferred.removeAll { $0.attempt == attempt }

@@ -39,7 +39,7 @@ final class SimulatedProcess {
 
     // Refreshing; see SimulatedProcess+Flights.
     var flights: [AccountID: SimulatedFlight] = [:]
-    var deferred: [SettleRequest] = []
+    var deferred: [DeferredSettlement] = []
     var replaying: [AttemptID: [(SimulatedReplay) -> Void]] = [:]
     /// Since when the store has been behind what this instance knows, by account.
     var behindSince: [AccountID: MonotonicTime] = [:]
