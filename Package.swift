@@ -69,7 +69,8 @@ let package = Package(
 
         // The ports on Redis and on the providers.
         .target(
-            name: "RedisStore", dependencies: ["RedisClient", "RefreshCore", "Sealing", "Webhooks", nioConcurrency],
+            name: "RedisStore",
+            dependencies: ["RedisClient", "RefreshCore", "Sealing", "Webhooks", logging, nioConcurrency],
             resources: [.embedInCode("Scripts")], swiftSettings: settings),
         .target(name: "ConfigurationFile", dependencies: [yams], swiftSettings: settings),
         .target(

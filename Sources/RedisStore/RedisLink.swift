@@ -92,13 +92,14 @@ public struct RedisLink: Sendable {
         gate.partitions.map { Keys(prefix: ownKeys.prefix, partitions: $0) } ?? ownKeys
     }
 
+    /// - Parameter timeout: nil: that of commands.
     func evaluate(
-        _ script: RedisScript, keys: [String], arguments: [any RedisArgument]
+        _ script: RedisScript, keys: [String], arguments: [any RedisArgument], timeout: Duration? = nil
     ) async throws(StoreError) -> ScriptReply {
         try gate.check()
         let sentAt = clock.monotonic()
         do {
-            let reply = try await client.evaluate(script, keys: keys, arguments: arguments)
+            let reply = try await client.evaluate(script, keys: keys, arguments: arguments, timeout: timeout)
             guard let fields = reply.array else { throw StoreError.malformed(script.name) }
             return ScriptReply(fields: fields, sentAt: sentAt)
         } catch let error as StoreError {

@@ -17,6 +17,7 @@ enum ScriptLibrary {
     static let settle = account(
         "settle", PackageResources.settle_lua, "HMGET TIME GET DEL HSET ZADD XADD PUBLISH HMGET")
     static let frugalSettle = account("settle", PackageResources.settle_lua, "HMGET TIME HSET ZADD XADD PUBLISH HMGET")
+    static let resealProxy = plain("reseal_proxy", PackageResources.reseal_proxy_lua, "HGET HSET")
     static let pause = account("pause", PackageResources.pause_lua, "TIME HGET HSET")
     static let takeSlot = account("take_slot", PackageResources.take_slot_lua, "TIME HGET HSET")
     static let put = account("put", PackageResources.put_lua, "HMGET TIME HGET HSET HSET HDEL ZADD ZADD XADD PUBLISH")

@@ -41,13 +41,15 @@ public struct KeyRing: Sendable {
         }
     }
 
+    /// What every value begins with that is sealed under the sealing key.
+    public var sealPrefix: [UInt8] { [Self.version] + keys[0].id }
+
     public func seal(_ plaintext: [UInt8], at place: Place) throws(SealingError) -> [UInt8] {
         let key = keys[0]
         do {
             let box = try AES.GCM.seal(plaintext, using: key.key, authenticating: place.bytes)
-            var sealed: [UInt8] = [Self.version]
+            var sealed = sealPrefix
             sealed.reserveCapacity(plaintext.count + 40)
-            sealed += key.id
             sealed += box.nonce
             sealed += box.ciphertext
             sealed += box.tag

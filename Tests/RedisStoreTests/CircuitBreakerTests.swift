@@ -21,10 +21,12 @@ struct CircuitBreakerTests {
     }
 
     /// As if the pause had run its time.
-    private func endPause(_ fixture: StoreFixture, in partition: Int = 0) async throws {
+    private func endPause(
+        _ fixture: StoreFixture, in partition: Int = 0, cause: String = "ambiguous HTTP 502"
+    ) async throws {
         let past = try await fixture.now().milliseconds - 1000
         _ = try await fixture.redis(
-            "HSET", fixture.link.keys.pauses(partition), StoreFixture.provider.rawValue, "\(past) ambiguous HTTP 502")
+            "HSET", fixture.link.keys.pauses(partition), StoreFixture.provider.rawValue, "\(past) \(cause)")
     }
 
     private func condition(_ fixture: StoreFixture) async throws -> ProviderCondition {
@@ -170,6 +172,45 @@ struct CircuitBreakerTests {
             let condition = try await condition(fixture)
             #expect(condition.circuit == .closed)
             #expect(condition.cause?.kind == .throttled)
+            #expect(condition.pausedUntil.map { $0 > now + .seconds(500) } == true)
+        }
+    }
+
+    @Test func aSuccessAfterAnAskedForPauseLetsEverybodyThroughAtOnce() async throws {
+        try await StoreFixture.run { fixture in
+            try await open(fixture)
+            try await endPause(fixture)
+            #expect(try await fixture.begin("account-5", "probe-1").word == "granted")
+            _ = try await fixture.settle(
+                "account-5", "probe-1", generation: 1, .released, kind: .throttled, pause: .seconds(60))
+            #expect(try await condition(fixture).cause?.kind == .throttled)
+            try await endPause(fixture, cause: "throttled what happened")
+            let claim = try #require(try await fixture.begin("account-6", "probe-2").claim)
+            #expect(try await fixture.begin("account-7", "attempt-7").word == "paused")
+            let now = try await fixture.now()
+            _ = try await fixture.store.commit(
+                CommitRequest(
+                    claim: claim,
+                    grant: TokenGrant(
+                        accessToken: Secret("at"), refreshToken: nil, tokenType: "Bearer",
+                        expiresAt: now + .seconds(3600)), obtainedAt: now, dueAt: now + .seconds(3000)))
+            let condition = try await condition(fixture)
+            #expect(condition.circuit == .closed && condition.pausedUntil == nil)
+            #expect(try await fixture.begin("account-7", "attempt-8").word == "granted")
+        }
+    }
+
+    @Test func aFirstThatFailsDoesNotShortenWhatTheProviderAskedFor() async throws {
+        try await StoreFixture.run { fixture in
+            try await open(fixture)
+            try await endPause(fixture)
+            #expect(try await fixture.begin("account-5", "probe").word == "granted")
+            _ = try await fixture.settle(
+                "account-0", "attempt-0", generation: 1, .released, kind: .throttled, pause: .seconds(600))
+            try await fail(fixture, "account-5", "probe")
+            let condition = try await condition(fixture)
+            let now = try await fixture.now()
+            #expect(condition.circuit == .open && condition.cause?.kind == .throttled)
             #expect(condition.pausedUntil.map { $0 > now + .seconds(500) } == true)
         }
     }

@@ -30,13 +30,16 @@ struct ClockTests {
 
     @Test func aPauseUntilThenIsOver() async throws {
         try await StoreFixture.run { fixture in
-            try await fixture.add("a")
+            try await fixture.add("a", dueIn: .zero)
             let soon = try await fixture.now() + .seconds(60)
             let key = fixture.link.keys.pauses(0)
             _ = try await fixture.redis("HSET", key, "acme", "\(soon.milliseconds) throttled too many requests")
             #expect(try await fixture.begin("a", "attempt-1").word == "paused")
             let later = soon + Self.ahead
             _ = try await fixture.redis("HSET", key, "acme", "\(later.milliseconds) throttled too many requests")
+            // The schedule and the claim agree.
+            let batch = try await fixture.schedule.takeDue(limits: [StoreFixture.provider: 5], hold: .seconds(30))
+            #expect(batch.due.map(\.account.rawValue) == ["a"])
             #expect(try await fixture.begin("a", "attempt-1").word == "granted")
         }
     }

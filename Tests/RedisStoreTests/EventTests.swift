@@ -61,6 +61,26 @@ struct EventTests {
         }
     }
 
+    @Test func causesThatAlternateAreToldOnceEachUntilItWorks() async throws {
+        try await StoreFixture.run { fixture in
+            try await fixture.add("a")
+            func causes() async throws -> [String?] {
+                try await events(fixture).filter { $0.type == "token.refresh_failed" }.map { $0["cause"] }
+            }
+            for round in 1...3 {
+                try await fail(fixture, "unsent-\(round)", kind: .unsent)
+                try await fail(fixture, "unknown-\(round)", kind: .outcomeUnknown)
+            }
+            #expect(try await causes() == ["unsent", "outcome_unknown"])
+            _ = try await fixture.begin("a", "works", ignoresBackoff: true)
+            _ = try await fixture.commit("a", "works", generation: 1)
+            let recovered = try #require(try await events(fixture).first { $0.type == "token.refresh_recovered" })
+            #expect(recovered["cause"] == "outcome_unknown")
+            try await fail(fixture, "again", kind: .unsent)
+            #expect(try await causes() == ["unsent", "outcome_unknown", "unsent"])
+        }
+    }
+
     @Test func aDeadAccountIsToldOnceAndItsNewCredentialsEndTheMatter() async throws {
         try await StoreFixture.run { fixture in
             try await fixture.add("a")
@@ -94,7 +114,8 @@ struct EventTests {
                         account: try AccountID(id), provider: StoreFixture.provider,
                         attempt: AttemptID(rawValue: attempt), generation: Generation(generation),
                         disposition: .released,
-                        fault: RefreshFault(kind: .misconfigured, message: "invalid_client"), retryAfter: .zero))
+                        fault: RefreshFault(kind: .misconfigured, message: "invalid_client"), retryAfter: .zero,
+                        health: .failing))
             }
             for number in 0..<30 {
                 try await fixture.add("account-\(number)")
@@ -155,6 +176,42 @@ struct EventTests {
                 provider == [
                     "provider.misconfigured", "provider.recovered", "provider.misconfigured", "provider.recovered",
                 ])
+        }
+    }
+
+    private func commit(_ store: RedisAccountStore, _ fixture: StoreFixture, _ attempt: String, generation: Int64)
+        async throws -> CommitReply
+    {
+        let now = try await fixture.now()
+        return try await store.commit(
+            CommitRequest(
+                account: AccountID("a"), provider: StoreFixture.provider, attempt: AttemptID(rawValue: attempt),
+                generation: Generation(generation), accessToken: Secret("at"), refreshToken: Secret("rt"),
+                tokenType: "Bearer", expiresAt: now + .seconds(3600), obtainedAt: now, dueAt: now + .seconds(3000),
+                isRecovery: false))
+    }
+
+    /// The instance that committed is gone, or its reply was, before it could tell the fleet.
+    @Test(arguments: [true, false]) func thatAProviderWorksIsToldThoughTheFirstToKnowIsGone(isRepeated: Bool)
+        async throws
+    {
+        try await StoreFixture.run { fixture in
+            try await fixture.add("a")
+            try await fail(fixture, "bad", kind: .misconfigured)
+            _ = try await fixture.begin("a", "good-1", ignoresBackoff: true)
+            _ = try await fixture.redis("ACL", "SETUSER", "default", "-hdel")
+            let gone = RedisAccountStore(link: fixture.link, origin: try InstanceID("gone"))
+            #expect(try await commit(gone, fixture, "good-1", generation: 1) == .committed(enabled: true))
+            _ = try await fixture.redis("ACL", "SETUSER", "default", "+hdel")
+            #expect(try await types(fixture).contains("provider.recovered") == false)
+            let other = RedisAccountStore(link: fixture.link, origin: try InstanceID("other"))
+            if isRepeated {
+                #expect(try await commit(other, fixture, "good-1", generation: 1) == .already)
+            } else {
+                _ = try await fixture.begin("a", "good-2", ignoresBackoff: true)
+                #expect(try await commit(other, fixture, "good-2", generation: 2) == .committed(enabled: true))
+            }
+            #expect(try await types(fixture).last == "provider.recovered")
         }
     }
 

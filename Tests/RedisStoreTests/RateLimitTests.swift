@@ -95,6 +95,22 @@ struct RateLimitTests {
         }
     }
 
+    /// The partition that counts is away, that of the account is not.
+    @Test func whatCannotBeCountedGoesOn() async throws {
+        try await StoreFixture.run(partitions: 8) { fixture in
+            let keys = fixture.link.keys
+            let home = keys.home(of: StoreFixture.provider)
+            let elsewhere = try #require(
+                try (0..<100).map { "account-\($0)" }.first { keys.partitionNumber(try AccountID($0)) != home })
+            try await fixture.add(elsewhere)
+            _ = try await fixture.redis("SET", keys.pauses(home), "not a hash")
+            let claim = try #require(try await begin(fixture, elsewhere).claim)
+            #expect(claim.refreshToken.reveal() == "refresh-1")
+            #expect(try await fixture.commit(elsewhere, "attempt-\(elsewhere)", generation: 1) != .orphaned)
+            #expect(try await fixture.account(elsewhere)?.failures == 0)
+        }
+    }
+
     @Test func inManyPartitionsOnePlaceCountsForAll() async throws {
         try await withRedisCluster { cluster in
             try await StoreFixture.run(on: cluster, prefix: "limits") { fixture in

@@ -156,7 +156,7 @@ struct StoreFixture {
                 account: AccountID(id), provider: Self.provider, attempt: AttemptID(rawValue: attempt),
                 generation: Generation(generation), disposition: disposition,
                 fault: RefreshFault(kind: kind, message: "what happened"), retryAfter: retryAfter,
-                pauseProvider: pause))
+                pauseProvider: pause, health: kind == .misconfigured ? .failing : .unknown))
     }
 
     func account(_ id: String) async throws -> AccountSnapshot? { try await directory.read(AccountID(id)) }

@@ -46,6 +46,47 @@ struct TraitTests {
         }
     }
 
+    /// A key rotation: the new key first, and after each account has been refreshed once without the old one.
+    @Test func aRefreshPutsTheProxyUnderTheNewKey() async throws {
+        let (old, new) = (SealingKey.generate(), SealingKey.generate())
+        try await StoreFixture.run(ring: try KeyRing(keys: [old])) { fixture in
+            func store(_ keys: SealingKey...) async throws -> RedisAccountStore {
+                let link = RedisLink(
+                    client: fixture.client, keys: fixture.link.keys, ring: try KeyRing(keys: keys),
+                    clock: fixture.link.clock)
+                try await StoreMeta.open(link)
+                return RedisAccountStore(link: link, origin: StoreFixture.instance)
+            }
+            let id = try AccountID("a")
+            try await fixture.add("a")
+            let traits = TraitChanges(proxy: .set(try Self.proxy("planted-1")))
+            #expect(try await fixture.directory.edit(id, AccountEdit(traits: traits)) == .done)
+            let both = try await store(new, old)
+            var sealed: [[UInt8]] = []
+            for generation in 1...2 as ClosedRange<Int64> {
+                let attempt = AttemptID(rawValue: "t\(generation)")
+                let reply = try await both.begin(
+                    BeginRequest(
+                        account: id, provider: StoreFixture.provider, demand: .newerThan(Generation(generation)),
+                        attempt: attempt, origin: StoreFixture.instance, lockTTL: .seconds(30)))
+                let claim = try #require(reply.claim)
+                #expect(claim.account.proxy == (try Self.proxy("planted-1")))
+                let now = try await fixture.now()
+                let grant = TokenGrant(
+                    accessToken: Secret("at"), refreshToken: Secret("rt"), tokenType: "Bearer",
+                    expiresAt: now + .seconds(3600))
+                _ = try await both.commit(
+                    CommitRequest(claim: claim, grant: grant, obtainedAt: now, dueAt: now + .seconds(3000)))
+                sealed.append(
+                    try #require(try await fixture.redis("HGET", fixture.link.keys.account(id), "proxy").bytes))
+            }
+            // Once, and not with each refresh.
+            #expect(sealed[0] == sealed[1])
+            let later = try #require(try await store(new).read(id))
+            #expect(later.proxy == (try Self.proxy("planted-1")) && later.generation == Generation(3))
+        }
+    }
+
     /// Trap 4: an edit that wrote the whole account back would undo the refresh, or the other way round.
     @Test func anEditDuringARefreshAndTheRefreshBothLand() async throws {
         try await StoreFixture.run { fixture in
@@ -119,9 +160,10 @@ struct TraitTests {
             _ = try await fixture.commit("a", "t1", generation: 1, refresh: "refresh-2")
             #expect(try await fixture.directory.put(put) == .replaced(Generation(2)))
             #expect(try await fixture.begin("a", "t2").claim?.refreshToken.reveal() == "refresh-2")
-            // A removed account has nothing of it left.
+            // Nor does it come back from its removal: the token has been used up.
             _ = try await fixture.directory.remove(id, ifGeneration: nil)
-            #expect(try await fixture.directory.put(put) == .created(Generation(3)))
+            #expect(try await fixture.directory.put(put) == .replaced(Generation(2)))
+            #expect(try await fixture.account("a") == nil)
         }
     }
 

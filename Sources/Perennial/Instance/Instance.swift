@@ -90,7 +90,7 @@ public struct Instance: Sendable {
         let hub = ChangeHub()
         let cache = TokenCache()
         let deck = FlightDeck(
-            store: RedisAccountStore(link: link, origin: id),
+            store: RedisAccountStore(link: link, origin: id, logger: logger),
             endpoint: TokenEndpointClient(catalog: configuration.providers, transport: curl, time: time),
             journal: journal, time: time, hub: hub, cache: cache, logger: logger)
         let coordinator = RefreshCoordinator(

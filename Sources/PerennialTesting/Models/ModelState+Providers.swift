@@ -49,7 +49,8 @@ extension ModelState {
         if breaker.failures >= circuit.failures, isProbe || breaker.trips == 0 || standing == nil {
             let pause = circuit.pause(trips: breaker.trips, jitter: request.jitter)
             let ends = now + max(pause, request.pauseProvider ?? .zero)
-            if isProbe || standing.map({ $0.until < ends }) ?? true {
+            // Nor is a longer pause cut short that the provider has asked for.
+            if standing.map({ $0.until < ends || (isProbe && $0.cause.kind != .throttled) }) ?? true {
                 pauses[request.provider] = Pause(until: ends, cause: request.fault)
             }
             breaker.trips += 1
@@ -71,8 +72,11 @@ extension ModelState {
     /// After a pause one attempt goes first, and the others wait until it has found out, or is gone.
     mutating func goFirst(_ provider: ProviderName, _ attempt: AttemptID, ttl: Duration, now: WallTime) {
         breakers[provider]?.probe = attempt
-        let cause = pauses[provider]?.cause ?? RefreshFault(kind: .ambiguous, message: "the provider was failing")
-        pauses[provider] = Pause(until: now + ttl, cause: cause)
+        var cause = pauses[provider]?.cause
+        // This is no pause that the provider has asked for, even where the one before it was.
+        if cause?.kind == .throttled { cause = nil }
+        let failing = RefreshFault(kind: .ambiguous, message: "the provider was failing")
+        pauses[provider] = Pause(until: now + ttl, cause: cause ?? failing)
         writes += 1
     }
 

@@ -7,7 +7,7 @@ extension ModelState {
         var nearest: WallTime?
         func expect(_ at: WallTime) { nearest = min(nearest ?? at, at) }
         for (provider, limit) in limits.sorted(by: { $0.key < $1.key }) {
-            if let pause = pauses[provider], pause.until > now {
+            if let pause = livePause(provider, now: now) {
                 expect(pause.until)
                 continue
             }

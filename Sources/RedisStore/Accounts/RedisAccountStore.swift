@@ -1,3 +1,4 @@
+import Logging
 import RedisClient
 import RefreshCore
 import Sealing
@@ -7,10 +8,13 @@ public struct RedisAccountStore: AccountStore {
     let link: RedisLink
     let origin: InstanceID
     private let health: ProviderHealth
+    private let logger: Logger
 
-    public init(link: RedisLink, origin: InstanceID) {
+    /// - Parameter logger: nil for none.
+    public init(link: RedisLink, origin: InstanceID, logger: Logger? = nil) {
         self.link = link
         self.origin = origin
+        self.logger = logger ?? Logger(label: "perennial.store") { _ in SwiftLogNoOpLogHandler() }
         health = ProviderHealth(link: link, origin: origin)
     }
 
@@ -44,19 +48,20 @@ public struct RedisAccountStore: AccountStore {
         }
         if word == "MISSING" { return .missing }
         guard let fields = AccountFields(reply[4]) else { throw .malformed("BEGIN") }
-        let snapshot = try fields.snapshot(id, ring: link.ring)
-        switch word {
-        case "GRANTED":
-            guard reply.count >= 6, let sealed = reply[5].bytes, let resends = reply[2].int else {
-                throw .malformed("BEGIN")
+        if word == "GRANTED" {
+            let claim: RefreshClaim
+            do {
+                claim = try self.claim(request, reply, fields)
+            } catch {
+                await giveBack(request, fields, because: error)
+                throw error
             }
-            let claim = RefreshClaim(
-                account: snapshot, attempt: request.attempt, generation: snapshot.generation,
-                refreshToken: try openRefreshToken(sealed, of: snapshot), isRecovery: resends > 0,
-                followsFailures: reply[3].string?.isEmpty == false)
             if reply[3].string == "first" { await link.spreadFirst(claim, lockTTL: request.lockTTL, from: partition) }
             if case .missing(let reason) = confirmation { return .undurable(claim, reason: reason) }
             return try await granted(claim, request)
+        }
+        let snapshot = try fields.snapshot(id, ring: link.ring)
+        switch word {
         case "FRESH": return .fresh(snapshot)
         case "BLOCKED": return .blocked(snapshot)
         case "COOLING":
@@ -90,6 +95,35 @@ public struct RedisAccountStore: AccountStore {
         }
     }
 
+    private func claim(
+        _ request: BeginRequest, _ reply: ScriptReply, _ fields: AccountFields
+    ) throws(StoreError) -> RefreshClaim {
+        guard reply.count >= 6, let sealed = reply[5].bytes, let resends = reply[2].int else {
+            throw .malformed("BEGIN")
+        }
+        let snapshot = try fields.snapshot(request.account, ring: link.ring)
+        return RefreshClaim(
+            account: snapshot, attempt: request.attempt, generation: snapshot.generation,
+            refreshToken: try openRefreshToken(sealed, of: snapshot), isRecovery: resends > 0,
+            followsFailures: reply[3].string?.isEmpty == false)
+    }
+
+    /// After how long an account is looked at again whose secrets cannot be opened.
+    private static let unreadablePause = Duration.seconds(60)
+
+    /// An account that cannot be read is not left with the mark of a spend that nobody can make: it fails by itself.
+    private func giveBack(_ request: BeginRequest, _ fields: AccountFields, because error: StoreError) async {
+        guard let generation = fields.generation, let provider = fields.provider else { return }
+        _ = try? await settle(
+            SettleRequest(
+                account: request.account, provider: provider, attempt: request.attempt, generation: generation,
+                disposition: .released, fault: RefreshFault(kind: .unsent, message: error.message),
+                retryAfter: Self.unreadablePause))
+    }
+
+    /// How long the partition that counts may take: a claim has to be used within the send-by deadline.
+    private static let slotPatience = Duration.seconds(1)
+
     /// Where a provider's accounts lie in many partitions its rate limit is counted in one of them, after the claim.
     private func granted(_ claim: RefreshClaim, _ request: BeginRequest) async throws(StoreError) -> BeginReply {
         guard keys.partitions > 1, let limit = request.rateLimit else { return .granted(claim) }
@@ -103,10 +137,13 @@ public struct RedisAccountStore: AccountStore {
                 arguments: [
                     account.provider.rawValue, limit.intervalMicroseconds, limit.toleranceMicroseconds,
                     isUrgent ? 1 : 0,
-                ])
+                ], timeout: Self.slotPatience)
         } catch {
-            // The claim stands, and is given back like one that came too late.
-            return .undurable(claim, reason: "the rate limit could not be counted: \(error.message)")
+            // The limit is no matter of safety, and whose partition is there does not suffer for the one that counts.
+            logger.warning(
+                "rate limit not counted, the refresh goes on: \(error.message)",
+                metadata: ["account": "\(account.id)", "provider": "\(account.provider)"])
+            return .granted(claim)
         }
         guard reply.count >= 3, let slot = reply[1].string else { throw .malformed("TAKE SLOT") }
         guard let until = Int64(slot) else { return .granted(claim) }
@@ -155,22 +192,37 @@ public struct RedisAccountStore: AccountStore {
                 request.grant.map { String($0.since.milliseconds) } ?? "",
                 request.grantStage.map { String($0.rawValue) } ?? "",
                 request.grantEndsAt.map { String($0.milliseconds) } ?? "", request.clearsFailures ? 1 : 0,
+                link.ring.sealPrefix,
             ], writes: { ["COMMITTED", "ALREADY"].contains($0.first?.string) })
         guard reply.count >= 3, let word = reply[0].string else {
             throw .malformed("COMMIT")
         }
+        let wasMet = reply.count > 3 && reply[3].string == "1"
         if request.clearsFailures, word == "COMMITTED" { await link.spreadAnswer(request.provider, from: partition) }
         switch word {
         case "COMMITTED":
-            await health.works(request.provider, wasMet: reply.count > 3 && reply[3].string == "misconfigured")
+            await health.works(request.provider, wasMet: wasMet)
+            if reply.count > 4, let proxy = reply[4].bytes, !proxy.isEmpty { await reseal(proxy, of: id) }
             return confirmation.confirming(.committed(enabled: reply[2].string == "1"))
-        case "ALREADY": return confirmation.confirming(.already)
+        case "ALREADY":
+            if wasMet { await health.works(request.provider, wasMet: true) }
+            return confirmation.confirming(.already)
         case "SUPERSEDED": return .superseded
         case "BEHIND": return .behind(Generation(reply[2].int ?? 0))
         case "ORPHAN":
             return try await keepOrphan(request, newest: reply[2].int.map { Generation($0) }).confirming(.orphaned)
         default: throw .malformed("COMMIT")
         }
+    }
+
+    /// After a key rotation each refresh seals its tokens under the new key; the proxy, which is no part of that, follows
+    /// once. Where that fails the next refresh does it.
+    private func reseal(_ proxy: [UInt8], of id: AccountID) async {
+        guard let setting = try? SealedProxy.open(proxy, of: id, ring: link.ring),
+            let sealed = try? SealedProxy.seal(setting, of: id, ring: link.ring)
+        else { return }
+        _ = try? await link.evaluate(
+            ScriptLibrary.resealProxy, keys: [keys.account(id)], arguments: [proxy, sealed])
     }
 
     /// - Parameter newest: the generation that stands in its way; nil for a removed account.
@@ -214,7 +266,8 @@ public struct RedisAccountStore: AccountStore {
             throw .malformed("SETTLE")
         }
         await link.spread(request, from: partition)
-        if request.fault.kind == .misconfigured {
+        // What is brought in late says nothing of the provider as it is now.
+        if request.fault.kind == .misconfigured, request.health == .failing {
             await health.misconfigured(request.provider, request.fault.message)
         }
         if word == "MISSING" { return .missing }

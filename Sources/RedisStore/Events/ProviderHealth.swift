@@ -11,19 +11,22 @@ final class ProviderHealth: Sendable {
     /// When this instance has told of the misconfigured ones last.
     private let told = NIOLockedValueBox<[ProviderName: MonotonicTime]>([:])
     /// As long as a provider stays misconfigured it is told of this often, which keeps the fleet's memory of it alive.
-    private static let repeatsAfter = Duration.seconds(3600)
+    /// Meanwhile another instance may have told that it works again; that it does not after all is known within this time.
+    private let repeatsAfter: Duration
 
-    init(link: RedisLink, origin: InstanceID) {
+    /// - Parameter time: nil: that of the link.
+    init(link: RedisLink, origin: InstanceID, time: (any TimeSource)? = nil) {
         log = RedisEventLog(link: link)
+        repeatsAfter = link.isFrugal ? .seconds(900) : .seconds(60)
         self.origin = origin
-        time = link.clock
+        self.time = time ?? link.clock
     }
 
     /// An exchange was answered that the provider's configuration is at fault. What cannot be told now is told at the
     /// next such answer.
     func misconfigured(_ provider: ProviderName, _ message: String) async {
         let now = time.monotonic()
-        if let last = told.withLockedValue({ $0[provider] }), now - last < Self.repeatsAfter { return }
+        if let last = told.withLockedValue({ $0[provider] }), now - last < repeatsAfter { return }
         guard (try? await log.providerState(provider, fault: message, instance: origin)) != nil else { return }
         told.withLockedValue { $0[provider] = now }
     }

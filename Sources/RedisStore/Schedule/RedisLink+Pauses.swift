@@ -39,15 +39,20 @@ extension RedisLink {
             [
                 claim.account.provider.rawValue, "first", lockTTL.wholeMilliseconds, "", "", claim.attempt.rawValue, "",
                 "", "", "",
-            ])
+            ], timeout: Self.firstPatience)
     }
 
-    private func spread(from partition: Int, _ arguments: [any RedisArgument]) async {
+    /// How long the others may take to know of the one that goes first: its claim has to be used within the send-by deadline.
+    private static let firstPatience = Duration.milliseconds(500)
+
+    private func spread(
+        from partition: Int, _ arguments: [any RedisArgument], timeout: Duration? = nil
+    ) async {
         let keys = keys
         guard keys.partitions > 1 else { return }
         _ = await attemptEach((0..<keys.partitions).filter { $0 != partition }) {
             other throws(StoreError) -> ScriptReply in
-            try await evaluate(ScriptLibrary.pause, keys: [keys.pauses(other)], arguments: arguments)
+            try await evaluate(ScriptLibrary.pause, keys: [keys.pauses(other)], arguments: arguments, timeout: timeout)
         }
     }
 }

@@ -151,7 +151,7 @@ local function free_lock(key, attempt)
     if redis.call('GET', key) == attempt then redis.call('DEL', key) end
 end
 
--- The longest pause that a provider can ask for, in ms; RefreshMachine cuts longer ones.
+-- The longest pause of a provider, in ms (`RefreshMachine.longestPause`); take_due.lua says it too.
 local LONGEST_PAUSE = 3600000
 
 -- Of two pauses the longer one stands: requests that were refused together are told different times. One beyond the
@@ -211,19 +211,27 @@ local function format_breaker(breaker)
     return string.format('%.0f %.0f %s', breaker.failures, breaker.trips, breaker.probe)
 end
 
+-- Whether a cause is that the provider asked for the pause.
+local function is_asked_for(cause)
+    return string.match(cause or '', '^throttled ') ~= nil
+end
+
 -- One more failure of the provider. What was under way when the circuit opened adds nothing to the pause; the attempt
--- that went first after one decides about the next, which replaces the time that was kept for it.
+-- that went first after one decides about the next, which replaces the time that was kept for it, but not a longer one
+-- that the provider has asked for.
 local function note_failure(key, provider, now, attempt, cause, threshold, base, cap, jitter, least)
     local pause, state = unpack(redis.call('HMGET', key, provider, breaker_field(provider)))
     local breaker = parse_breaker(state)
-    local standing = parse_pause(pause, now)
+    local standing, standing_cause = parse_pause(pause, now)
     local is_probe = breaker.probe == attempt
     breaker.failures = breaker.failures + 1
     if breaker.failures >= threshold and (is_probe or breaker.trips == 0 or not standing) then
         local floor = math.floor(base / 2)
         local ceiling = math.min(cap, base * 2 ^ math.min(breaker.trips, 20))
         local ends = now + math.max(floor + math.floor((ceiling - floor) * jitter / 1000), least)
-        if is_probe or not standing or standing < ends then pause = int(ends) .. ' ' .. cause end
+        if not standing or standing < ends or (is_probe and not is_asked_for(standing_cause)) then
+            pause = int(ends) .. ' ' .. cause
+        end
         breaker.trips, breaker.probe = breaker.trips + 1, '-'
         redis.call('HSET', key, provider, pause, breaker_field(provider), format_breaker(breaker))
     else
@@ -235,7 +243,8 @@ end
 local function note_answer(key, provider)
     local pause, state = unpack(redis.call('HMGET', key, provider, breaker_field(provider)))
     if not state then return false end
-    if parse_breaker(state).trips > 0 and not string.match(pause or '', '^%d+ throttled ') then
+    local _, cause = parse_pause(pause, 0)
+    if parse_breaker(state).trips > 0 and not is_asked_for(cause) then
         redis.call('HDEL', key, breaker_field(provider), provider)
         return true
     end
@@ -243,13 +252,14 @@ local function note_answer(key, provider)
     return false
 end
 
--- After a pause one attempt goes first, and the others wait until it has found out, or is gone.
+-- After a pause one attempt goes first, and the others wait until it has found out, or is gone. That is no pause that the
+-- provider has asked for, even where the one before it was.
 local function go_first(key, provider, now, pause, breaker, attempt, ttl)
     local _, cause = parse_pause(pause, now)
+    if not cause or is_asked_for(cause) then cause = 'ambiguous the provider was failing' end
     breaker.probe = attempt
     redis.call(
-        'HSET', key, provider, int(now + ttl) .. ' ' .. (cause or 'ambiguous the provider was failing'),
-        breaker_field(provider), format_breaker(breaker))
+        'HSET', key, provider, int(now + ttl) .. ' ' .. cause, breaker_field(provider), format_breaker(breaker))
 end
 
 -- Fingerprints of refresh tokens that the provider has refused, newest first: "fingerprint@ms fingerprint@ms …".
@@ -296,11 +306,18 @@ local function announce_event(channel, events)
     redis.call('PUBLISH', channel, 'events ' .. string.match(events, '{(%d+)}'))
 end
 
--- What has been told of the account's failing, so that an event stands for a change and not for each try: the cause of
--- its own failing, and whether it has met a fault of its provider's configuration. Kept as "CAUSE PROVIDER", - for none.
+-- What has been told of the account's failing, so that an event stands for a change and not for each try: the causes of
+-- its own failing since it last worked, oldest first, and what it has met of its provider's configuration: 'misconfigured',
+-- or 'works' from the first refresh after that until the next. Kept as "CAUSE,CAUSE PROVIDER", - for none.
 local function read_told(account)
     local own, provider = string.match(account[AT.told] or '', '^(%S+) (%S+)$')
     return {account = own or '-', provider = provider or '-'}
+end
+
+-- Nil where that cause has been told.
+local function with_cause(causes, cause)
+    if string.find(',' .. causes .. ',', ',' .. cause .. ',', 1, true) then return nil end
+    return causes == '-' and cause or causes .. ',' .. cause
 end
 
 local function format_told(told)

@@ -70,14 +70,16 @@ end
 local failures = tonumber(account[AT.failures]) or 0
 if blames then failures = failures + 1 end
 local outcome = status == 'reauth_required' and 'refused' or 'failed'
--- News is a change of state and not each try. What is wrong with a provider is told once for all of its accounts.
+-- News is a change of state and not each try, so each cause is told once, however they alternate. What is wrong with a
+-- provider is told once for all of its accounts.
 local told, event = read_told(account), nil
 if outcome == 'refused' then
     event = 'account.reauthorization_required'
 elseif kind == 'misconfigured' then
     told.provider = kind
-elseif kind ~= 'throttled' and kind ~= told.account then
-    event, told.account = 'token.refresh_failed', kind
+elseif kind ~= 'throttled' then
+    local causes = with_cause(told.account, kind)
+    if causes then event, told.account = 'token.refresh_failed', causes end
 end
 local due_text = due and int(due) or ''
 redis.call(

@@ -50,6 +50,8 @@ public struct GrantTerm: Sendable, Hashable {
 extension RefreshPolicy {
     /// When the grant of an account ends that was given its credentials at `authorizedAt`: what the provider says, or
     /// the configured age, whichever is earlier. Nil where neither tells.
+    ///
+    /// - Parameter authorizedAt: ``AccountSnapshot/grantedAt`` of an account that is there already.
     public func grantTerm(_ told: GrantTerm?, authorizedAt: WallTime?) -> GrantTerm? {
         guard let grantMaxAge, let authorizedAt else { return told }
         let aged = GrantTerm(since: authorizedAt, endsAt: authorizedAt + grantMaxAge)
@@ -65,12 +67,36 @@ extension RefreshPolicy {
     }
 }
 
+extension AccountSnapshot {
+    /// Since when its grant runs. An account from before log-ins were noted counts from when it was added, which may be
+    /// too early, so that its end is told too early rather than never. Nil where neither is known.
+    public var grantedAt: WallTime? {
+        authorizedAt ?? (createdAt > WallTime(milliseconds: 0) ? createdAt : nil)
+    }
+}
+
+extension CommitRequest {
+    /// Fills in what an answer means for the term of the grant, and lets the next refresh come in time for its end.
+    ///
+    /// - Parameter account: before the answer; nil where it is not known: then a term that the answer does not name
+    ///   stays as it is.
+    mutating func takeTerm(of grant: TokenGrant, account: AccountSnapshot?, policy: RefreshPolicy, now: WallTime) {
+        guard account != nil || grant.grantExpiresAt != nil else { return }
+        let told = grant.grantExpiresAt.map { GrantTerm.renewed(account?.grant, endsAt: $0, now: now) }
+        let term = policy.grantTerm(told ?? account?.grant, authorizedAt: account?.grantedAt)
+        self.grant = told
+        grantStage = term?.stage(at: now, warning: policy.grantWarning) ?? .lasting
+        grantEndsAt = term?.endsAt
+        dueAt = policy.dueTime(dueAt, grant: term, now: now)
+    }
+}
+
 extension PolicySource {
     /// The account with the term of its grant as it counts by the configuration, for people to see.
     public func withGrantTerm(_ account: AccountSnapshot) -> AccountSnapshot {
         guard let policy = policy(for: account.provider) else { return account }
         var account = account
-        account.grant = policy.grantTerm(account.grant, authorizedAt: account.authorizedAt)
+        account.grant = policy.grantTerm(account.grant, authorizedAt: account.grantedAt)
         return account
     }
 }

@@ -79,9 +79,6 @@ public struct RateBucket: Sendable, Hashable {
         return .wait(until: Self.time(slot), isPromised: isPromised)
     }
 
-    /// Gives a slot back that was taken and not used.
-    public mutating func giveBack(_ limit: RateLimit) { arrival -= limit.intervalMicroseconds }
-
     /// In milliseconds, rounded up: earlier there is no slot.
     private static func time(_ microseconds: Int64) -> WallTime {
         WallTime(milliseconds: (microseconds + 999) / 1000)

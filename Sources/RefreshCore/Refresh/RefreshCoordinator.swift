@@ -29,7 +29,7 @@ public actor RefreshCoordinator {
     private var generator: any RandomNumberGenerator
     private var flights: [AccountID: Flight] = [:]
     private var replaying: [AttemptID: Task<Replay, Never>] = [:]
-    private var deferred: [AttemptID: SettleRequest] = [:]
+    private var deferred: [AttemptID: DeferredSettlement] = [:]
     /// Since when the store has been behind what this instance knows, by account.
     private var behindSince: [AccountID: MonotonicTime] = [:]
     private var isShuttingDown = false
@@ -191,8 +191,9 @@ extension RefreshCoordinator {
         for entry in await deck.journal.pending() where !isUnderWay(entry) {
             report.count(await replay(entry))
         }
-        for (attempt, request) in deferred {
+        for (attempt, settlement) in deferred {
             // One that the store will not take does not hold up the others.
+            let request = settlement.request(at: deck.time.monotonic())
             if (try? await deck.store.settle(request)) != nil { deferred[attempt] = nil }
         }
         return report
@@ -237,13 +238,13 @@ extension RefreshCoordinator {
     }
 
     func deferSettlement(_ request: SettleRequest) {
-        deferred[request.attempt] = request
+        deferred[request.attempt] = DeferredSettlement(request, now: deck.time.monotonic())
     }
 
     func replay(attempt: AttemptID) async throws(StoreError) -> Bool {
         // A settlement that the store missed is as good as an answer: it says that nothing was spent.
         if let settlement = deferred[attempt] {
-            _ = try await deck.store.settle(settlement)
+            _ = try await deck.store.settle(settlement.request(at: deck.time.monotonic()))
             deferred[attempt] = nil
             return true
         }
@@ -317,6 +318,11 @@ extension RefreshCoordinator {
             accessToken: grant.accessToken, refreshToken: grant.refreshToken ?? entry.spentRefreshToken,
             tokenType: grant.tokenType, expiresAt: grant.expiresAt, obtainedAt: entry.response.requestedAt,
             dueAt: dueAt, isRecovery: entry.isRecovery, occasion: entry.isStored ? .again : .first)
+        if grant.grantExpiresAt != nil || policy.grantMaxAge != nil {
+            var account = deck.cache.lastKnown(entry.account)
+            if account == nil { account = try? await deck.store.read(entry.account) }
+            request.takeTerm(of: grant, account: account, policy: policy, now: deck.time.wall())
+        }
         do {
             var reply = try await deck.store.commit(request)
             if case .behind = reply.outcome, hasWaitedEnough(for: entry.account, policy: policy) {

@@ -63,6 +63,8 @@ public struct RefreshMachine: Sendable {
     static let repeatsAfterLostReply = 1
     /// A provider that is set up wrongly is not asked for every account in turn.
     static let shortestMisconfigurationPause = Duration.seconds(5)
+    /// Of a provider; a longer one the scripts take for what a clock ahead has left behind.
+    public static let longestPause = Duration.seconds(3600)
 
     public let account: AccountID
     public private(set) var demand: RefreshDemand
@@ -347,11 +349,12 @@ public struct RefreshMachine: Sendable {
                 : RefreshFault(kind: .refused, message: reason)
             return settle(claim, fault, code: .reauthRequired, now: now, health: .answering)
         case .misconfigured(let reason):
+            let delay = max(backoff(claim, now: now), Self.shortestMisconfigurationPause)
             return settle(
                 claim, RefreshFault(kind: .misconfigured, message: reason), code: .providerMisconfigured, now: now,
-                pause: max(backoff(claim, now: now), Self.shortestMisconfigurationPause), health: .failing)
+                retryAfter: delay, pause: min(delay, Self.longestPause), health: .failing)
         case .throttled(let reason, let retryAfter):
-            let pause = min(max(retryAfter ?? .seconds(30), .seconds(1)), .seconds(3600))
+            let pause = min(max(retryAfter ?? .seconds(30), .seconds(1)), Self.longestPause)
             return settle(
                 claim, RefreshFault(kind: .throttled, message: reason), code: .providerThrottled, now: now,
                 retryAfter: pause, pause: pause)
@@ -363,16 +366,12 @@ public struct RefreshMachine: Sendable {
     private mutating func commitRequest(_ claim: RefreshClaim, _ grant: TokenGrant, now: Now) -> CommitRequest {
         // Both times on one clock, even where that was set during the exchange: see ``AccountSnapshot/isValid(at:)``.
         let obtainedAt = min(grant.requestedAt ?? now.wall, grant.expiresAt)
-        let told = grant.grantExpiresAt.map { GrantTerm.renewed(claim.account.grant, endsAt: $0, now: now.wall) }
-        let term = policy.grantTerm(told ?? claim.account.grant, authorizedAt: claim.account.authorizedAt)
-        let due = policy.dueTime(expiresAt: grant.expiresAt, obtainedAt: obtainedAt, using: &generator)
         var request = CommitRequest(
             claim: claim, grant: grant, obtainedAt: obtainedAt,
-            // Not at once, however short the life: a provider that issues dead tokens is not asked without pause.
-            dueAt: max(policy.dueTime(due, grant: term, now: now.wall), now.wall + policy.backoffBase))
-        request.grant = told
-        request.grantStage = term?.stage(at: now.wall, warning: policy.grantWarning) ?? .lasting
-        request.grantEndsAt = term?.endsAt
+            dueAt: policy.dueTime(expiresAt: grant.expiresAt, obtainedAt: obtainedAt, using: &generator))
+        request.takeTerm(of: grant, account: claim.account, policy: policy, now: now.wall)
+        // Not at once, however short the life: a provider that issues dead tokens is not asked without pause.
+        request.dueAt = max(request.dueAt, now.wall + policy.backoffBase)
         return request
     }
 

@@ -184,6 +184,60 @@ struct FailureTests {
         #expect(fleet.endpoint.uses.count == 1)
     }
 
+    @Test("a pause that the store hears of late lasts only as long as the provider asked for")
+    func latePause() async throws {
+        let fleet = try await Fleet(ManualTimeSource(), instances: 2)
+        let (alice, bob) = (try await fleet.add("alice"), try await fleet.add("bob"))
+        fleet.endpoint.script(.status(429, error: "slow", retryAfter: 3600))
+        await fleet.store.fail(.settle, .unavailable)
+        #expect(await fleet.newerThan(1, alice).failure?.code == .providerThrottled)
+        fleet.time.advance(by: .seconds(3000))
+        _ = await fleet.one.coordinator.recoverLeftovers()
+        #expect(await fleet.store.snapshot(alice)?.intent == nil)
+        let failure = await fleet.newerThan(1, bob, on: 1).failure
+        #expect(failure?.code == .providerThrottled && failure?.retryAt == fleet.time.wall() + .seconds(600))
+        // And one that is over is none.
+        fleet.time.advance(by: .seconds(601))
+        await fleet.store.fail(.settle, .unavailable)
+        fleet.endpoint.script(.status(429, error: "slow", retryAfter: 60))
+        #expect(await fleet.newerThan(1, alice).failure?.code == .providerThrottled)
+        fleet.time.advance(by: .seconds(61))
+        _ = await fleet.one.coordinator.recoverLeftovers()
+        #expect(await fleet.newerThan(1, bob, on: 1).isRefreshed)
+    }
+
+    @Test(
+        "what an exchange said of its provider's health counts once and not late",
+        arguments: [ModelFault.replyLost, .unavailable])
+    func lateVerdict(fault: ModelFault) async throws {
+        let policies = ModelPolicies(.test { $0.circuitBreaker = CircuitBreaker(failures: 4) })
+        let fleet = try await Fleet(ManualTimeSource(), policies: policies)
+        let bob = try await fleet.add("bob")
+        let count = fault == .replyLost ? 3 : 5
+        for number in 0..<count {
+            let id = try await fleet.add("a\(number)")
+            fleet.endpoint.script(.unanswered(hasRotated: false))
+            await fleet.store.fail(.settle, fault)
+            #expect(await fleet.newerThan(1, id).failure?.code == .outcomeUnknown)
+        }
+        _ = await fleet.one.coordinator.recoverLeftovers()
+        #expect(await !fleet.one.coordinator.hasLeftovers())
+        #expect(await fleet.newerThan(1, bob).isRefreshed, "the circuit has opened")
+    }
+
+    @Test("an answer from the journal says how near its grant is to the end, too")
+    func lateTerm() async throws {
+        let policies = ModelPolicies(.test { $0.grantMaxAge = .seconds(30 * 86_400) })
+        let fleet = try await Fleet(ManualTimeSource(), policies: policies)
+        let id = try await fleet.add("alice")
+        let loggedInAt = fleet.time.wall() - .seconds(24 * 86_400)
+        await fleet.store.tamper(id) { $0.authorizedAt = loggedInAt }
+        await fleet.store.fail(.commit, .unavailable)
+        #expect(await fleet.newerThan(1, id).failure?.code == .storeUnavailable)
+        #expect(await fleet.one.coordinator.recoverLeftovers().committed == 1)
+        #expect(await fleet.store.snapshot(id)?.grantStage == .expiring)
+    }
+
     @Test("a journal entry of an earlier life is committed, or kept as an orphan when the account has moved on (I3)")
     func earlierLife() async throws {
         let fleet = try await Fleet(ManualTimeSource())

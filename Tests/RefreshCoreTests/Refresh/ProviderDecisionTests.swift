@@ -107,6 +107,27 @@ struct ProviderDecisionTests {
         }
     }
 
+    @Test("no provider is paused for longer than the scripts believe, whatever its back-off")
+    func longestPause() throws {
+        var longest = Duration.zero
+        for seed in 1...20 as ClosedRange<UInt64> {
+            let policy = RefreshPolicy.test {
+                $0.backoffBase = .seconds(3600)
+                $0.backoffCap = .seconds(86_400)
+            }
+            var bench = try MachineBench(policy, seed: seed)
+            _ = bench.machine.start()
+            var claim = bench.claim()
+            claim.account.failures = 10
+            _ = bench.began(.granted(claim))
+            let settle = try #require(bench.handle(.exchanged(.misconfigured("invalid_client"))).settle)
+            #expect(try #require(settle.pauseProvider) <= .seconds(3600))
+            longest = max(longest, settle.retryAfter)
+        }
+        // The account itself keeps to the back-off that is configured.
+        #expect(longest > .seconds(3600))
+    }
+
     // MARK: The end of a grant
 
     @Test("the end that the provider tells is stored with its stage, and the next look comes in time")
@@ -133,9 +154,16 @@ struct ProviderDecisionTests {
         #expect(commit.grant == nil)
         #expect(commit.grantStage == .expiring)
         #expect(commit.grantEndsAt == bench.now.wall + .seconds(6 * 86_400))
-        // Nothing is known of an account that was added before.
-        bench = try MachineBench(.test { $0.grantMaxAge = .seconds(30 * 86_400) })
-        bench.exchanging()
-        #expect(try #require(bench.handle(.exchanged(.rotated(bench.grant()))).commit).grantStage == .lasting)
+        // An account from before log-ins were noted counts from when it was added, where that is known.
+        for (createdAt, stage) in [
+            (bench.now.wall - .seconds(24 * 86_400), GrantTerm.Stage.expiring), (WallTime(milliseconds: 0), .lasting),
+        ] {
+            bench = try MachineBench(.test { $0.grantMaxAge = .seconds(30 * 86_400) })
+            _ = bench.machine.start()
+            claim = bench.claim()
+            claim.account.createdAt = createdAt
+            _ = bench.began(.granted(claim))
+            #expect(try #require(bench.handle(.exchanged(.rotated(bench.grant()))).commit).grantStage == stage)
+        }
     }
 }
