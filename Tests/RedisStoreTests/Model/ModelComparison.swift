@@ -97,9 +97,9 @@ struct ModelComparison {
     private mutating func traits() throws -> TraitChanges {
         var merge: [String: String?] = [:]
         // Some accounts get nearly as many labels as there can be, so that a further one is too many now and then.
-        for _ in 0..<pick([1, 12, 24]) {
+        for _ in 0..<pick([1, 12, 60]) {
             let key = "k\(Int.random(in: 0..<40, using: &random))"
-            merge.updateValue(oneIn(10) ? nil : pick(["v\(serial)", "a=b", "é \"x\"", "="]), forKey: key)
+            merge.updateValue(oneIn(6) ? nil : pick(["v\(serial)", "a=b", "é \"x\"", "="]), forKey: key)
         }
         let server = try ProxyServer("socks5h://p\(serial):1080", username: Secret("u"), password: Secret("w\(serial)"))
         return TraitChanges(
