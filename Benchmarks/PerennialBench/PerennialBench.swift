@@ -1,6 +1,4 @@
 import ArgumentParser
-import FoundationEssentials
-import Glibc
 import PerennialServers
 
 /// Measures Perennial against yardsticks taken in the same run and counts what it does: `PerennialBench all`.
@@ -19,25 +17,8 @@ struct PerennialBench: AsyncParsableCommand {
         ])
 
     static func main() async {
-        prepareProcess()
+        ProcessPreparation.run()
         await main(nil)
-    }
-
-    /// What all children inherit: many files, and no setting of Perennial from outside, which would change what is
-    /// measured.
-    private static func prepareProcess() {
-        var limit = rlimit()
-        let files = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
-        if getrlimit(files, &limit) == 0 {
-            limit.rlim_cur = limit.rlim_max
-            _ = setrlimit(files, &limit)
-        }
-        let foreign = ["REDIS_URL", "ENABLE_PROACTIVE_TOKEN_REFRESH"]
-        for name in ProcessInfo.processInfo.environment.keys
-        where foreign.contains(name) || name.hasPrefix("PERENNIAL_") || name.hasPrefix("TOKEN_REFRESH_") {
-            unsetenv(name)
-        }
-        signal(SIGPIPE, SIG_IGN)
     }
 }
 

@@ -1,7 +1,5 @@
 import ArgumentParser
 import ConfigurationFile
-import FoundationEssentials
-import Glibc
 import PerennialServers
 
 /// Real processes, real Redis, real faults, and a verdict from the provider's ledger: `PerennialChaos --duration 2m`.
@@ -68,7 +66,7 @@ struct PerennialChaos: AsyncParsableCommand {
     var keep = false
 
     static func main() async {
-        prepareProcess()
+        ProcessPreparation.run()
         await main(nil)
     }
 
@@ -129,22 +127,6 @@ struct PerennialChaos: AsyncParsableCommand {
             }
             return kind
         }
-    }
-
-    /// What all children inherit: many files, and no setting of Perennial from outside.
-    private static func prepareProcess() {
-        var limit = rlimit()
-        let files = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
-        if getrlimit(files, &limit) == 0 {
-            limit.rlim_cur = limit.rlim_max
-            _ = setrlimit(files, &limit)
-        }
-        let foreign = ["REDIS_URL", "ENABLE_PROACTIVE_TOKEN_REFRESH"]
-        for name in ProcessInfo.processInfo.environment.keys
-        where foreign.contains(name) || name.hasPrefix("PERENNIAL_") || name.hasPrefix("TOKEN_REFRESH_") {
-            unsetenv(name)
-        }
-        signal(SIGPIPE, SIG_IGN)
     }
 }
 

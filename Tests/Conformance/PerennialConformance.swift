@@ -1,6 +1,4 @@
 import ArgumentParser
-import FoundationEssentials
-import Glibc
 import PerennialServers
 
 /// Perennial against a double of each provider: `PerennialConformance --only claude,pixiv`.
@@ -31,7 +29,7 @@ struct PerennialConformance: AsyncParsableCommand {
     var keep = false
 
     static func main() async {
-        prepareProcess()
+        ProcessPreparation.run()
         await main(nil)
     }
 
@@ -52,21 +50,5 @@ struct PerennialConformance: AsyncParsableCommand {
         }
         guard !names.isEmpty else { throw ValidationError("--only names no row") }
         return rows.filter { row in names.contains(row.name) || names.contains(row.variationOf ?? "") }
-    }
-
-    /// What all children inherit: many files, and no setting of Perennial from outside.
-    private static func prepareProcess() {
-        var limit = rlimit()
-        let files = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
-        if getrlimit(files, &limit) == 0 {
-            limit.rlim_cur = limit.rlim_max
-            _ = setrlimit(files, &limit)
-        }
-        let foreign = ["REDIS_URL", "ENABLE_PROACTIVE_TOKEN_REFRESH"]
-        for name in ProcessInfo.processInfo.environment.keys
-        where foreign.contains(name) || name.hasPrefix("PERENNIAL_") || name.hasPrefix("TOKEN_REFRESH_") {
-            unsetenv(name)
-        }
-        signal(SIGPIPE, SIG_IGN)
     }
 }

@@ -123,7 +123,7 @@ public struct Instance: Sendable {
             leads && !configuration.pools.settings.isEmpty
             ? PoolWatch(
                 pools: configuration.pools.pools, store: RedisPoolStore(link: link, origin: id), keeper: keeper,
-                time: time, interval: isFrugal ? .seconds(900) : .seconds(30), logger: logger) : nil
+                time: time, interval: isFrugal ? .seconds(3600) : .seconds(30), logger: logger) : nil
         var leadership: Leadership?
         var lastServices: [any Service] = []
         var heartbeat: Heartbeat?

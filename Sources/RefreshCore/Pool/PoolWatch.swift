@@ -53,7 +53,10 @@ public final class PoolWatch: Sendable {
                     isWaiting = isWaiting || isShort
                     if let time { next = min(next, time) }
                 } catch {
-                    logger.debug("pool: not looked at", metadata: ["pool": "\(pool.name)", "reason": "\(error)"])
+                    // An outage is told of elsewhere; what one account does to its pool is not.
+                    logger.log(
+                        level: [.corrupt, .sealing].contains(error.code) ? .warning : .debug, "pool: not looked at",
+                        metadata: ["pool": "\(pool.name)", "reason": "\(error)"])
                 }
             }
             self.isWaiting.withLockedValue { $0 = isWaiting }
