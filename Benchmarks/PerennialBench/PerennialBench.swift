@@ -1,4 +1,5 @@
 import ArgumentParser
+import Glibc
 import PerennialServers
 
 /// Measures Perennial against yardsticks taken in the same run and counts what it does: `PerennialBench all`.
