@@ -16,15 +16,19 @@ struct AcquisitionFinisher: Service {
         self.time = time
     }
 
-    private static let pause = Duration.seconds(30)
+    /// Between two tries; the first come sooner.
+    private static let longestPause = Duration.seconds(30)
+    private static let firstPause = Duration.seconds(1)
 
     func storeIsBack() { wakeup.fire() }
 
     func run() async throws {
         await cancelWhenGracefulShutdown {
+            var pause = Self.firstPause
             while !Task.isCancelled {
-                await keeper.finishLeft(settings)
-                await wakeup.wait(until: time.monotonic() + Self.pause, time: time)
+                let isStored = await keeper.finishLeft(settings)
+                await wakeup.wait(until: time.monotonic() + (isStored ? Self.longestPause : pause), time: time)
+                pause = isStored ? Self.firstPause : min(pause * 2, Self.longestPause)
             }
         }
     }

@@ -202,11 +202,15 @@ public final class AcquisitionKeeper: Sendable {
 
     /// Stores the accounts that are on disk, and goes on with runs that were left half done, by an earlier process or by
     /// this one. Costs the store nothing where there are none.
-    public func finishLeft(_ settings: [PoolName: AcquisitionLimits]) async {
+    ///
+    /// - Returns: whether the store has taken every account that is there.
+    @discardableResult
+    public func finishLeft(_ settings: [PoolName: AcquisitionLimits]) async -> Bool {
         var pools: Set<PoolName> = []
+        var isStored = true
         for run in vault.left() {
             guard run.account == nil else {
-                await putLeft(run)
+                isStored = await putLeft(run) && isStored
                 continue
             }
             if isResumable(run) { pools.insert(run.pool) }
@@ -221,19 +225,23 @@ public final class AcquisitionKeeper: Sendable {
                     metadata: ["pool": "\(pool)", "reason": "\(error)"])
             }
         }
+        return isStored
     }
 
-    private func putLeft(_ run: AcquisitionRun) async {
+    private func putLeft(_ run: AcquisitionRun) async -> Bool {
         do throws(AcquisitionFailure) {
             _ = try await put(run)
+            return true
         } catch {
             let isNews = state.withLockedValue { state in
                 state.told.updateValue(error.message, forKey: run.attempt) != error.message
             }
-            guard isNews else { return }
-            logger.warning(
-                "pool: an account that was acquired earlier cannot be stored yet",
-                metadata: ["pool": "\(run.pool)", "run": "\(run.attempt)", "reason": "\(error)"])
+            if isNews {
+                logger.warning(
+                    "pool: an account that was acquired earlier cannot be stored yet",
+                    metadata: ["pool": "\(run.pool)", "run": "\(run.attempt)", "reason": "\(error)"])
+            }
+            return false
         }
     }
 
