@@ -72,7 +72,9 @@ struct KilledAcquisitionTests {
         let totals = try await site.mock.totals()
         #expect(totals.accounts == 1)
         #expect(totals.familiesRevoked == 0)
-        try await eventually("nothing is left on disk", within: .seconds(60)) { try FileNames.list(folder(site)).isEmpty }
+        try await eventually("nothing is left on disk", within: .seconds(60)) {
+            try FileNames.list(folder(site)).isEmpty
+        }
     }
 
     @Test func duringALaterStepTheRunGoesOnBehindItsLastAnswer() async throws {
