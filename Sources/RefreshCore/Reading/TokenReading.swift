@@ -44,7 +44,7 @@ public struct TokenReading: Sendable {
             // Without the provider nothing can be refreshed here, but a valid token is a valid token.
             let failure = RefreshFailure(
                 .unknownProvider, "provider \(snapshot.provider) is not in this instance's configuration")
-            return snapshot.generation != request.refused ? lastResort(snapshot, now: now, failure) : .fail(failure)
+            return isRefused ? .fail(failure) : lastResort(snapshot, now: now, failure)
         }
         let zone = TokenReader.zone(of: snapshot, policy: policy, now: now)
         if !isRefused, zone != .mandatory, !isTooShort(snapshot, now: now),
@@ -70,7 +70,10 @@ public struct TokenReading: Sendable {
         case .refreshed(let newer), .newer(let newer):
             // A provider whose tokens live shorter than asked for cannot do better than a new one.
             // An account that was paused meanwhile is not served.
-            if let before = snapshot, newer.generation > before.generation, newer.enabled {
+            // One that others have brought may be the very one that was refused, where this instance knew an older one.
+            var isAnother = true
+            if case .newer = result { isAnother = !isRefused(newer) }
+            if isAnother, let before = snapshot, newer.generation > before.generation, newer.enabled {
                 source = .refresh
                 if let answer = validAnswer(newer, isStale: false, now: now) {
                     return .answer(answer, refreshBehind: false)
