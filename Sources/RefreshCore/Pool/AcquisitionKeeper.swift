@@ -80,6 +80,7 @@ public final class AcquisitionKeeper: Sendable {
     public func begin(
         for pool: PoolName, limits: AcquisitionLimits, onlyUnfinished: Bool = false
     ) async throws(StoreError) -> Start {
+        if let id = await storeLeft(pool) { return .begun(Task { .acquired(id) }) }
         let continues = unfinished(pool) != nil
         if !continues, let failure = obstacle(to: pool) { return .failed(failure) }
         // The system's own generator is an empty type, which the thread sanitizer trips over.
@@ -210,7 +211,7 @@ public final class AcquisitionKeeper: Sendable {
         var isStored = true
         for run in vault.left() {
             guard run.account == nil else {
-                isStored = await putLeft(run) && isStored
+                if await putLeft(run) == nil { isStored = false }
                 continue
             }
             if isResumable(run) { pools.insert(run.pool) }
@@ -228,10 +229,23 @@ public final class AcquisitionKeeper: Sendable {
         return isStored
     }
 
-    private func putLeft(_ run: AcquisitionRun) async -> Bool {
+    /// Stores accounts of the pool that are on disk: they may be all that it lacks. Who counts the pool's accounts to see
+    /// whether it needs one more calls this first.
+    ///
+    /// - Returns: one of them.
+    @discardableResult
+    func storeLeft(_ pool: PoolName) async -> AccountID? {
+        var stored: AccountID?
+        for run in vault.left() where run.pool == pool && run.account != nil {
+            stored = await putLeft(run) ?? stored
+        }
+        return stored
+    }
+
+    /// - Returns: nil where the store does not take it.
+    private func putLeft(_ run: AcquisitionRun) async -> AccountID? {
         do throws(AcquisitionFailure) {
-            _ = try await put(run)
-            return true
+            return try await put(run)
         } catch {
             let isNews = state.withLockedValue { state in
                 state.told.updateValue(error.message, forKey: run.attempt) != error.message
@@ -241,7 +255,7 @@ public final class AcquisitionKeeper: Sendable {
                     "pool: an account that was acquired earlier cannot be stored yet",
                     metadata: ["pool": "\(run.pool)", "run": "\(run.attempt)", "reason": "\(error)"])
             }
-            return false
+            return nil
         }
     }
 

@@ -69,6 +69,7 @@ public final class PoolWatch: Sendable {
     private func look(
         at pool: PoolSettings, _ told: inout [PoolName: Bool], _ toldEmpty: inout Set<PoolName>
     ) async throws(StoreError) -> (isShort: Bool, next: MonotonicTime?) {
+        await keeper?.storeLeft(pool.name)
         let members = try await store.members(of: pool.name)
         let now = time.wall()
         let count = PoolCount(members, at: now, defaultTier: pool.tiers.first)

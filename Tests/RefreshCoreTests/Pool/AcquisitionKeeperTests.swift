@@ -98,6 +98,22 @@ struct AcquisitionKeeperTests {
         #expect(try await store.read(try accountID("new-1"))?.tier == limits.tier)
     }
 
+    @Test("no account is acquired while one that was acquired earlier only has to be stored")
+    func storedBeforeAnother() async throws {
+        let store = ModelStore(time: time)
+        let vault = FakeVault()
+        await store.setDown(true)
+        _ = try await keeper(store, FakeAcquirer([.success(try account("new-1"))]), vault)
+            .acquire(for: warp, limits: limits)
+        await store.setDown(false)
+        let acquirer = FakeAcquirer([.success(try account("new-2", token: "another"))])
+        let next = keeper(store, acquirer, vault)
+        #expect(try await next.acquire(for: warp, limits: limits) == .acquired(try accountID("new-1")))
+        #expect(acquirer.runs == 0)
+        #expect(vault.left().isEmpty)
+        #expect(try await next.acquire(for: warp, limits: limits) == .acquired(try accountID("new-2")))
+    }
+
     @Test("an account of which the reply to storing it was lost is not stored twice")
     func repeated() async throws {
         let store = ModelStore(time: time)
