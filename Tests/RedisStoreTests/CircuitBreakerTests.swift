@@ -20,6 +20,18 @@ struct CircuitBreakerTests {
                 circuitBreaker: Self.breaker, jitter: jitter))
     }
 
+    /// The provider has answered with a token.
+    private func commit(
+        _ fixture: StoreFixture, _ claim: RefreshClaim, refreshToken: String? = nil, at now: WallTime
+    ) async throws {
+        _ = try await fixture.store.commit(
+            CommitRequest(
+                claim: claim,
+                grant: TokenGrant(
+                    accessToken: Secret("at"), refreshToken: refreshToken.map { Secret($0) }, tokenType: "Bearer",
+                    expiresAt: now + .seconds(3600)), obtainedAt: now, dueAt: now + .seconds(3000)))
+    }
+
     /// As if the pause had run its time.
     private func endPause(
         _ fixture: StoreFixture, in partition: Int = 0, cause: String = "ambiguous HTTP 502"
@@ -77,12 +89,7 @@ struct CircuitBreakerTests {
             #expect(try await fixture.begin("account-6", "attempt-6").word == "paused")
             #expect(try await condition(fixture).circuit == .halfOpen)
             let now = try await fixture.now()
-            _ = try await fixture.store.commit(
-                CommitRequest(
-                    claim: claim,
-                    grant: TokenGrant(
-                        accessToken: Secret("at"), refreshToken: Secret("rt"), tokenType: "Bearer",
-                        expiresAt: now + .seconds(3600)), obtainedAt: now, dueAt: now + .seconds(3000)))
+            try await commit(fixture, claim, refreshToken: "rt", at: now)
             let condition = try await condition(fixture)
             #expect(condition.circuit == .closed && condition.failures == 0 && condition.pausedUntil == nil)
             let next = try #require(try await fixture.begin("account-6", "attempt-7").claim)
@@ -163,12 +170,7 @@ struct CircuitBreakerTests {
             _ = try await fixture.settle(
                 "account-0", "attempt-0", generation: 1, .released, kind: .throttled, pause: .seconds(600))
             let now = try await fixture.now()
-            _ = try await fixture.store.commit(
-                CommitRequest(
-                    claim: claim,
-                    grant: TokenGrant(
-                        accessToken: Secret("at"), refreshToken: nil, tokenType: "Bearer",
-                        expiresAt: now + .seconds(3600)), obtainedAt: now, dueAt: now + .seconds(3000)))
+            try await commit(fixture, claim, at: now)
             let condition = try await condition(fixture)
             #expect(condition.circuit == .closed)
             #expect(condition.cause?.kind == .throttled)
@@ -188,12 +190,7 @@ struct CircuitBreakerTests {
             let claim = try #require(try await fixture.begin("account-6", "probe-2").claim)
             #expect(try await fixture.begin("account-7", "attempt-7").word == "paused")
             let now = try await fixture.now()
-            _ = try await fixture.store.commit(
-                CommitRequest(
-                    claim: claim,
-                    grant: TokenGrant(
-                        accessToken: Secret("at"), refreshToken: nil, tokenType: "Bearer",
-                        expiresAt: now + .seconds(3600)), obtainedAt: now, dueAt: now + .seconds(3000)))
+            try await commit(fixture, claim, at: now)
             let condition = try await condition(fixture)
             #expect(condition.circuit == .closed && condition.pausedUntil == nil)
             #expect(try await fixture.begin("account-7", "attempt-8").word == "granted")
@@ -226,12 +223,7 @@ struct CircuitBreakerTests {
                 let claim = try #require(try await fixture.begin("account-5", "probe").claim)
                 #expect(try await fixture.begin("account-6", "attempt-a").word == "paused")
                 let now = try await fixture.now()
-                _ = try await fixture.store.commit(
-                    CommitRequest(
-                        claim: claim,
-                        grant: TokenGrant(
-                            accessToken: Secret("at"), refreshToken: nil, tokenType: "Bearer",
-                            expiresAt: now + .seconds(3600)), obtainedAt: now, dueAt: now + .seconds(3000)))
+                try await commit(fixture, claim, at: now)
                 for number in 6..<10 {
                     let next = try #require(try await fixture.begin("account-\(number)", "again-\(number)").claim)
                     #expect(!next.followsFailures)

@@ -3,8 +3,8 @@ import Journal
 import RefreshCore
 import ServiceLifecycle
 
-/// The last to work before the connection to Redis goes: lets refreshes and acquisitions under way land, so that no answer is left to
-/// the journal without need.
+/// The last to work before the connection to Redis goes: lets refreshes and acquisitions under way land, so that no
+/// answer is left to the journal without need.
 struct Finisher: Service {
     let coordinator: RefreshCoordinator
     /// Nil where none are made.

@@ -101,8 +101,8 @@ public struct Instance: Sendable {
         let registry = RedisInstanceRegistry(link: link)
 
         // Apart from the exchanges, so that no receiver can hold those up.
-        let delivers = role != .command && configuration.refresh.proactive && !configuration.webhooks.isEmpty
-        let webhookCurl = delivers ? CurlClient() : nil
+        let leads = role != .command && configuration.refresh.proactive
+        let webhookCurl = leads && !configuration.webhooks.isEmpty ? CurlClient() : nil
         let webhooks = webhookCurl.map {
             dispatcher(configuration.webhooks, link: link, curl: $0, cache: cache, logger: logger)
         }
@@ -110,8 +110,13 @@ public struct Instance: Sendable {
         let directory = RedisAccountDirectory(link: link, origin: id)
         let keeper =
             role == .command
-            ? nil : acquisitions(configuration, state: state, ring: ring, link: link, id: id, curl: curl, logger)
-        let leads = role != .command && configuration.refresh.proactive
+            ? nil
+            : AcquisitionKeeper(
+                store: RedisAcquisitionStore(link: link),
+                acquirer: AcquisitionRunner(
+                    chains: configuration.pools.chains, catalog: configuration.providers, transport: curl, time: time),
+                vault: AcquisitionVault(path: state.acquisitions, ring: ring, logger: logger),
+                directory: directory, intake: intake, time: time, logger: logger)
         if role != .command, !leads, !(configuration.webhooks.isEmpty && configuration.pools.settings.isEmpty) {
             logger.notice(
                 """
@@ -119,17 +124,18 @@ public struct Instance: Sendable {
                 another one, which has to have it on
                 """)
         }
+        let poolStore = RedisPoolStore(link: link, origin: id)
         let pools =
             leads && !configuration.pools.settings.isEmpty
             ? PoolWatch(
-                pools: configuration.pools.pools, store: RedisPoolStore(link: link, origin: id), keeper: keeper,
-                time: time, interval: isFrugal ? .seconds(3600) : .seconds(30), logger: logger) : nil
+                pools: configuration.pools.pools, store: poolStore, keeper: keeper, time: time,
+                interval: isFrugal ? .seconds(3600) : .seconds(30), logger: logger) : nil
         var leadership: Leadership?
         var lastServices: [any Service] = []
         var heartbeat: Heartbeat?
         if case .server(let listen) = role {
             let pulse = Wakeup()
-            if configuration.refresh.proactive {
+            if leads {
                 leadership = Leadership(
                     leases: leases, schedule: schedule, coordinator: coordinator, configuration: configuration,
                     instance: id, time: time, cache: cache, pulse: pulse, webhooks: webhooks, pools: pools,
@@ -150,7 +156,7 @@ public struct Instance: Sendable {
             if let leadership { lastServices.append(leadership) }
         }
 
-        let fallbacks = fallbacks(configuration, RedisPoolStore(link: link, origin: id), logger)
+        let fallbacks = fallbacks(configuration, poolStore, rest: .seconds(isFrugal ? 60 : 5), logger)
         let leftovers = Leftovers(coordinator: coordinator, link: link, time: time, logger: logger)
         var services: [any Service] = []
         if let embedded { services.append(embedded) }
@@ -161,7 +167,8 @@ public struct Instance: Sendable {
                 removesJournal: role == .command))
         services.append(StoreOpener(link: link, isQuiet: role == .command, logger: logger))
         let finisher = keeper.map {
-            AcquisitionFinisher(keeper: $0, pools: configuration.pools.pools, time: time)
+            AcquisitionFinisher(
+                keeper: $0, settings: configuration.pools.settings.compactMapValues(\.acquisition), time: time)
         }
         services.append(
             FleetListener(
@@ -185,31 +192,15 @@ public struct Instance: Sendable {
             embedded: embedded)
     }
 
-    private static func acquisitions(
-        _ configuration: PerennialConfiguration, state: StateDirectory, ring: KeyRing, link: RedisLink,
-        id: InstanceID, curl: CurlClient, _ logger: Logger
-    ) -> AcquisitionKeeper {
-        AcquisitionKeeper(
-            store: RedisAcquisitionStore(link: link),
-            acquirer: AcquisitionRunner(
-                chains: configuration.pools.chains, catalog: configuration.providers, transport: curl, time: link.clock),
-            vault: AcquisitionVault(path: state.acquisitions, ring: ring, logger: logger),
-            directory: RedisAccountDirectory(link: link, origin: id),
-            intake: AccountIntake(policies: configuration.providers), time: link.clock, logger: logger)
-    }
-
     /// Nil where none are configured.
     private static func fallbacks(
-        _ configuration: PerennialConfiguration, _ pools: RedisPoolStore, _ logger: Logger
+        _ configuration: PerennialConfiguration, _ pools: RedisPoolStore, rest: Duration, _ logger: Logger
     ) -> FallbackDesk? {
         let tokens = configuration.poolFallbacks
         guard !configuration.fallbacks.isEmpty || !tokens.isEmpty else { return nil }
-        let isFrugal = configuration.redis.profile == .hosted
         return FallbackDesk(
             tokens: configuration.fallbacks,
-            pools: tokens.isEmpty
-                ? nil : PoolFallbacks(tokens: tokens, store: pools, rest: .seconds(isFrugal ? 60 : 5)),
-            logger: logger)
+            pools: tokens.isEmpty ? nil : PoolFallbacks(tokens: tokens, store: pools, rest: rest), logger: logger)
     }
 
     private static func dispatcher(

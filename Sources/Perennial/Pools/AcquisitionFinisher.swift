@@ -9,13 +9,6 @@ struct AcquisitionFinisher: Service {
     let time: any TimeSource
     private let wakeup = Wakeup()
 
-    init(keeper: AcquisitionKeeper, pools: [PoolSettings], time: any TimeSource) {
-        self.keeper = keeper
-        settings = Dictionary(pools.compactMap { pool in pool.acquisition.map { (pool.name, $0) } }) { first, _ in first
-        }
-        self.time = time
-    }
-
     /// Between two tries; the first come sooner.
     private static let longestPause = Duration.seconds(30)
     private static let firstPause = Duration.seconds(1)

@@ -53,7 +53,7 @@ public struct TokenReading: Sendable {
             return .answer(answer, refreshBehind: zone == .advisory && isWorthATry(snapshot, now: now))
         }
         if snapshot.status == .reauthRequired {
-            let failure = Self.reauthFailure(snapshot, policy)
+            let failure = policy.reauthorizationFailure(snapshot)
             return isRefused ? .fail(failure) : lastResort(snapshot, now: now, failure)
         }
         return .refresh(snapshot.id, snapshot.provider, newerThan: snapshot.generation)
@@ -105,12 +105,6 @@ public struct TokenReading: Sendable {
     private func isWorthATry(_ snapshot: AccountSnapshot, now: WallTime) -> Bool {
         if let next = snapshot.nextAttemptAt, next > now { return false }
         return snapshot.status != .reauthRequired
-    }
-
-    private static func reauthFailure(_ snapshot: AccountSnapshot, _ policy: RefreshPolicy) -> RefreshFailure {
-        let cause = snapshot.lastFault.map { ": \($0.message)" } ?? ""
-        return RefreshFailure(
-            .reauthRequired, "\(policy.reauthorizationAdvice)\(cause)", cause: snapshot.lastFault?.kind)
     }
 
     /// A token that should have been replaced is still better than none, while it is valid (I5).

@@ -301,9 +301,7 @@ public struct RefreshMachine: Sendable {
         if !snapshot.enabled {
             return RefreshFailure(.disabled, "the account is paused: resume it first")
         }
-        let cause = snapshot.lastFault.map { ": \($0.message)" } ?? ""
-        return RefreshFailure(
-            .reauthRequired, "\(policy.reauthorizationAdvice)\(cause)", cause: snapshot.lastFault?.kind)
+        return policy.reauthorizationFailure(snapshot)
     }
 
     private func pausedFailure(_ provider: ProviderName, until: WallTime, cause: RefreshFault) -> RefreshFailure {

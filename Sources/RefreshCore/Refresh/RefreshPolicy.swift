@@ -87,6 +87,13 @@ public struct RefreshPolicy: Sendable, Hashable {
         return "check the account's \(names) at the provider and put the credentials again, the same or new ones"
     }
 
+    /// What callers of an account that needs a new log-in are told.
+    func reauthorizationFailure(_ snapshot: AccountSnapshot) -> RefreshFailure {
+        let cause = snapshot.lastFault.map { ": \($0.message)" } ?? ""
+        return RefreshFailure(
+            .reauthRequired, "\(reauthorizationAdvice)\(cause)", cause: snapshot.lastFault?.kind)
+    }
+
     /// Slack between the end of an exchange and the end of the lock: the time for journal and COMMIT.
     public static let lockMargin: Duration = .seconds(1)
 

@@ -9,25 +9,7 @@ import Testing
 struct AcquisitionTests {
     /// A chain of one step: the mock provider grants an account.
     private static func pools(perDay: Int) -> @Sendable (Int) -> String {
-        { port in
-            """
-            pools:
-              warp:
-                acquisition:
-                  provider: mock
-                  max_per_day: \(perDay)
-                  min_interval: 1s
-                  steps:
-                    - name: sign_up
-                      request:
-                        url: "http://127.0.0.1:\(port)/admin/accounts"
-                        json: { count: 1, prefix: "anonymous-", first: "{{ now.seconds | number }}" }
-                      extract: { refresh_token: /refresh_token, id: /id }
-                  refresh_token: "{{ steps.sign_up.refresh_token }}"
-                  account_id: "{{ steps.sign_up.id }}"
-
-            """
-        }
+        { port in WarpSection.yaml(["max_per_day: \(perDay)", "min_interval: 1s"], port: port) }
     }
 
     private let pool = try! PoolName("warp")

@@ -19,27 +19,7 @@ struct HalfDoneAcquisitionTests {
 
     /// The second step is the provider's own refresh, which rotates.
     private static func pools(_ port: Int) -> String {
-        """
-        pools:
-          warp:
-            acquisition:
-              provider: mock
-              min_interval: 1s
-              steps:
-                - name: sign_up
-                  request:
-                    url: "http://127.0.0.1:\(port)/admin/accounts"
-                    json: { count: 1, prefix: "anonymous-", first: "{{ now.seconds | number }}" }
-                  extract: { refresh_token: /refresh_token, id: /id }
-                - name: refresh
-                  request:
-                    url: "http://127.0.0.1:\(port)/oauth2/token"
-                    form: { grant_type: refresh_token, client_id: test, refresh_token: "{{ steps.sign_up.refresh_token }}" }
-                  extract: { refresh_token: /refresh_token }
-              refresh_token: "{{ steps.refresh.refresh_token }}"
-              account_id: "{{ steps.sign_up.id }}"
-
-        """
+        WarpSection.yaml(["min_interval: 1s"], port: port, refreshes: true)
     }
 
     private func members(_ fleet: Fleet) async throws -> [AccountSnapshot] {

@@ -12,32 +12,7 @@ struct KilledAcquisitionTests {
     /// Two steps, of which the second spends and rotates what the first has brought.
     private static let setup = CrashSite.Setup(
         rotation: ("grace:60s", "{ grace: 60s }"), isProactive: true,
-        more: { port in
-            """
-            pools:
-              warp:
-                acquisition:
-                  provider: mock
-                  step_timeout: 20s
-                  steps:
-                    - name: sign_up
-                      request:
-                        url: "http://127.0.0.1:\(port)/admin/accounts"
-                        json: { count: 1, prefix: "anonymous-", first: "{{ now.seconds | number }}" }
-                      extract: { refresh_token: /refresh_token, id: /id }
-                    - name: refresh
-                      request:
-                        url: "http://127.0.0.1:\(port)/oauth2/token"
-                        form:
-                          grant_type: refresh_token
-                          client_id: test
-                          refresh_token: "{{ steps.sign_up.refresh_token }}"
-                      extract: { refresh_token: /refresh_token }
-                  refresh_token: "{{ steps.refresh.refresh_token }}"
-                  account_id: "{{ steps.sign_up.id }}"
-
-            """
-        },
+        more: { port in WarpSection.yaml(["step_timeout: 20s"], port: port, refreshes: true) },
         // What the second step brings waits until a test lets it pass.
         before: { site in site.providerWires[0].holdReplies(after: "/oauth2/token") })
 
