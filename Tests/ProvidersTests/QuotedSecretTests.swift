@@ -93,6 +93,37 @@ struct QuotedSecretTests {
         }
     }
 
+    /// The body of a 2xx is kept; its headers are not what a token comes in.
+    @Test(arguments: [Self.refreshToken, "1//0gQwErTyUiOpAsDfGhJk", "mock-rt-AbCdEf0123456789.zZ_y"])
+    func aSuccessThatQuotesWhatWasSentInAHeaderLosesThat(refreshToken: String) async throws {
+        let catalog = try readProviders("providers: { p: { token_url: \"https://h/t\", client_id: app } }")
+        let provider = try name("p")
+        let body = Array(#"{"access_token":"new","refresh_token":"newer"}"#.utf8)
+        for quoted in Self.forms(refreshToken) {
+            let response = CurlResponse(
+                status: 200,
+                headers: [
+                    (name: "Date", value: "Sun, 22 Nov 2026 01:43:00 GMT"),
+                    (name: "X-Echo", value: "you said \(quoted) to me"),
+                ], body: body)
+            let client = TokenEndpointClient(
+                catalog: catalog, transport: RecordingTransport(.success(response)), time: FixedTime())
+            let result = await client.spend(
+                try claim(provider: provider, refreshToken: refreshToken),
+                policy: try #require(catalog.policy(for: provider)), sendBy: MonotonicTime(nanoseconds: 3_000_000_000),
+                deadline: MonotonicTime(nanoseconds: 9_000_000_000))
+            guard case .answered(let answer) = result else {
+                Issue.record("\(result)")
+                return
+            }
+            #expect(answer.body == body)
+            #expect(answer.headers.first?.value == "Sun, 22 Nov 2026 01:43:00 GMT")
+            let echo = try #require(answer.headers.last?.value)
+            #expect(!Self.isLeaked(refreshToken, in: echo), "\(quoted): \(echo)")
+            #expect(echo.hasPrefix("you said ") && echo.hasSuffix(" to me"), "\(echo)")
+        }
+    }
+
     /// The tokens of a 2xx are kept whole, though a new one may begin like the old one.
     @Test func tokensThatResembleTheOldOneAreKept() async throws {
         let catalog = try readProviders("providers: { p: { token_url: \"https://h/t\", client_id: app } }")

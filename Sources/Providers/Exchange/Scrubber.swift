@@ -79,7 +79,7 @@ extension RawTokenResponse {
     ///
     /// - Parameter isBodyKept: the body stays as it is, because a token in it may be the one to keep.
     func without(_ secrets: [Secret], isBodyKept: Bool) -> RawTokenResponse {
-        let traces = SecretTraces(of: secrets, shortest: 6)
+        let traces = SecretTraces(of: secrets, shortest: 6, in: isBodyKept ? headers.map(\.value) : nil)
         var answer = self
         if !isBodyKept { answer.body = traces.blanked(body) }
         answer.headers = headers.map { Header(name: $0.name, value: traces.blanked($0.value)) }

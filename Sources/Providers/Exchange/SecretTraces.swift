@@ -12,8 +12,11 @@ struct SecretTraces {
     /// Forms that are shorter, as a whole.
     private var wholes: [[UInt8]] = []
 
-    /// - Parameter shortest: secrets of fewer bytes are not looked for: they would blank out ordinary words.
-    init(of secrets: [Secret], shortest: Int) {
+    /// - Parameters:
+    ///   - shortest: secrets of fewer bytes are not looked for: they would blank out ordinary words.
+    ///   - texts: where traces are looked for, if that is known: what is not in them need not be remembered.
+    init(of secrets: [Secret], shortest: Int, in texts: [String]? = nil) {
+        let filter = texts.map { WindowFilter(of: $0) }
         for secret in secrets {
             let text = secret.reveal()
             guard text.utf8.count >= shortest else { continue }
@@ -21,7 +24,9 @@ struct SecretTraces {
                 if form.count < Self.partLength {
                     wholes.append(form)
                 } else {
-                    Window.each(of: form) { window, _ in parts.insert(window) }
+                    Window.each(of: form) { window, _ in
+                        if filter?.mayHold(window) ?? true { parts.insert(window) }
+                    }
                 }
             }
         }
@@ -78,12 +83,23 @@ struct SecretTraces {
     private static func forms(_ text: String) -> Set<[UInt8]> {
         let bytes = Array(text.utf8)
         var forms: Set<[UInt8]> = [bytes]
-        let percent = HTTPText.percentEncoded(text)
-        let form = HTTPText.formEncoded(text)
-        let json = String(HTTPText.jsonString(text).dropFirst().dropLast())
-        for written in [
-            percent, percent.lowercased(), form, json, json.replacing("/", with: "\\/"), escapedToASCII(text),
-        ] { forms.insert(Array(written.utf8)) }
+        forms.insert(Array(text.lowercased().utf8))
+        if !bytes.allSatisfy(HTTPText.isAlphanumeric) {
+            let percent = HTTPText.percentEncoded(text)
+            let form = HTTPText.formEncoded(text)
+            let json = String(HTTPText.jsonString(text).dropFirst().dropLast())
+            for written in [
+                percent, percent.lowercased(), form, json, json.replacing("/", with: "\\/"), escapedToASCII(text),
+            ] { forms.insert(Array(written.utf8)) }
+            // Some encode more than they have to, and in lower case (RFC 3986 §2.1 takes both).
+            for digits in [Array("0123456789ABCDEF".utf8), Array("0123456789abcdef".utf8)] {
+                forms.insert(
+                    bytes.flatMap { byte in
+                        HTTPText.isAlphanumeric(byte)
+                            ? [byte] : [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
+                    })
+            }
+        }
         let hexadecimal = HTTPText.hexadecimal(bytes)
         forms.insert(Array(hexadecimal.utf8))
         forms.insert(Array(hexadecimal.uppercased().utf8))
@@ -132,4 +148,22 @@ private struct Window: Hashable {
             if index + 1 >= SecretTraces.partLength { body(window, index + 1) }
         }
     }
+}
+
+extension Window {
+    fileprivate var digest: Int { Int(truncatingIfNeeded: ((low ^ UInt64(high)) &* 0x9E37_79B9_7F4A_7C15) >> 52) }
+}
+
+/// Says fast of most windows that they are not in the texts it was made of.
+private struct WindowFilter {
+    /// One bit for each of the 4096 digests.
+    private var bits = [UInt64](repeating: 0, count: 64)
+
+    init(of texts: [String]) {
+        for text in texts {
+            Window.each(of: Array(text.utf8)) { window, _ in bits[window.digest >> 6] |= 1 << (window.digest & 63) }
+        }
+    }
+
+    func mayHold(_ window: Window) -> Bool { bits[window.digest >> 6] & 1 << (window.digest & 63) != 0 }
 }

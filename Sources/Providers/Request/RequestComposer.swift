@@ -51,6 +51,7 @@ struct RequestComposer {
         if let scope = definition.scope { values.set("scope", scope) }
         if let audience = definition.audience { values.set("audience", audience) }
         for variable in definition.variables { values.set("vars.\(variable.name)", variable.value.reveal()) }
+        guard definition.computesValues else { return values }
         let names = definition.templates.reduce(into: Set<String>()) { $0.formUnion($1.names) }
         for field in definition.computed where names.contains("computed.\(field.name)") {
             values.set("computed.\(field.name)", try field.value.render(values))
@@ -129,6 +130,11 @@ struct RequestComposer {
 }
 
 extension ProviderDefinition {
+    /// Whether there is anything to compute for a request: fields, or what an assertion is signed with.
+    fileprivate var computesValues: Bool {
+        !computed.isEmpty || signingKey != nil || clientAuth.usesAssertion || grant == .jwtBearer
+    }
+
     /// The names whose values are secrets, or are computed from some.
     var secretNames: Set<String> {
         var names: Set<String> = ["refresh_token", "client_secret", "assertion", "client_assertion"]

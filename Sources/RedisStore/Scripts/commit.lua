@@ -13,7 +13,10 @@
 local id, provider, attempt, generation = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local channel, occasion, now, frugal = ARGV[13], ARGV[14], tonumber(ARGV[15]), ARGV[16] == '1'
 
-local account = load(KEYS[1])
+local account = load_only(KEYS[1], {
+    'generation', 'removed', 'enabled', 'provider', 'recent_attempts', 'told', 'failures', 'grant_expires_at',
+    'grant_since', 'grant_warned', 'proxy',
+})
 local told = read_told(account)
 if not frugal then free_lock(KEYS[2], attempt) end
 -- Also when later refreshes have followed: a journal that lost its note of the release in a power cut says it again.

@@ -30,6 +30,13 @@ local function load(key)
     return redis.call('HMGET', key, unpack(FIELDS))
 end
 
+-- An account of which only these fields are known.
+local function load_only(key, fields)
+    local account = {}
+    for index, value in ipairs(redis.call('HMGET', key, unpack(fields))) do account[AT[fields[index]]] = value end
+    return account
+end
+
 -- The account and its sealed refresh token, in one command. The token is not part of the snapshot that replies carry.
 local FIELDS_AND_REFRESH = {unpack(FIELDS)}
 FIELDS_AND_REFRESH[#FIELDS + 1] = 'refresh'
