@@ -9,7 +9,7 @@ import Sealing
 import Testing
 
 /// A hosted service whose quota can be used up: from then on every command is answered with its error.
-private final class QuotaPeer: ChannelInboundHandler, Sendable {
+private final class QuotaPeer: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
@@ -21,6 +21,7 @@ private final class QuotaPeer: ChannelInboundHandler, Sendable {
     }
 
     private let state: NIOLockedValueBox<State>
+    private var unread = ByteBuffer()
 
     init(_ state: NIOLockedValueBox<State>) { self.state = state }
 
@@ -28,22 +29,45 @@ private final class QuotaPeer: ChannelInboundHandler, Sendable {
         state.withLockedValue { $0.connections += 1 }
     }
 
-    /// Commands are small and come whole here; several may come in one read.
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        for command in String(buffer: unwrapInboundIn(data)).split(separator: "*") {
+        unread.writeImmutableBuffer(unwrapInboundIn(data))
+        while let command = Self.command(from: &unread) {
             let refusal = state.withLockedValue { state in
                 state.commands += 1
                 return state.refusal
             }
-            let answer = refusal.map { "-\($0)\r\n" } ?? Self.answer(String(command))
+            let answer = refusal.map { "-\($0)\r\n" } ?? Self.answer(command)
             context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: answer)), promise: nil)
         }
     }
 
+    /// The name of the next command, once all of it is there: an array of strings, whose bytes may be any.
+    private static func command(from buffer: inout ByteBuffer) -> String? {
+        var ahead = buffer
+        guard let count = number(behind: "*", &ahead) else { return nil }
+        var words: [ByteBuffer] = []
+        for _ in 0..<count {
+            guard let length = number(behind: "$", &ahead), let word = ahead.readSlice(length: length),
+                ahead.readSlice(length: 2) != nil
+            else { return nil }
+            words.append(word)
+        }
+        buffer = ahead
+        return words.first.map { String(buffer: $0) }
+    }
+
+    private static func number(behind mark: Unicode.Scalar, _ buffer: inout ByteBuffer) -> Int? {
+        guard let end = buffer.readableBytesView.firstIndex(of: UInt8(ascii: "\n")),
+            let line = buffer.readString(length: end + 1 - buffer.readerIndex)
+        else { return nil }
+        precondition(line.unicodeScalars.first == mark, "the client sends \(line)")
+        return Int(line.dropFirst().prefix { $0.isNumber })
+    }
+
     private static func answer(_ command: String) -> String {
-        if command.contains("PING") { return "+PONG\r\n" }
-        if command.contains("HGETALL") { return "*2\r\n$10\r\npartitions\r\n$1\r\n1\r\n" }
-        if command.contains("TIME") { return "*2\r\n$10\r\n1800000000\r\n$1\r\n0\r\n" }
+        if command == "PING" { return "+PONG\r\n" }
+        if command == "HGETALL" { return "*2\r\n$10\r\npartitions\r\n$1\r\n1\r\n" }
+        if command == "TIME" { return "*2\r\n$10\r\n1800000000\r\n$1\r\n0\r\n" }
         return ":1\r\n"
     }
 
