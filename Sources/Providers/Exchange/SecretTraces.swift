@@ -139,6 +139,9 @@ private struct Window: Hashable {
     private var high: UInt32 = 0
     private var low: UInt64 = 0
 
+    /// Twelve bits for ``WindowFilter``.
+    var digest: Int { Int(truncatingIfNeeded: ((low ^ UInt64(high)) &* 0x9E37_79B9_7F4A_7C15) >> 52) }
+
     /// Calls `body` with every window and the position behind it.
     static func each(of bytes: [UInt8], _ body: (Window, Int) -> Void) {
         var window = Window()
@@ -148,10 +151,6 @@ private struct Window: Hashable {
             if index + 1 >= SecretTraces.partLength { body(window, index + 1) }
         }
     }
-}
-
-extension Window {
-    fileprivate var digest: Int { Int(truncatingIfNeeded: ((low ^ UInt64(high)) &* 0x9E37_79B9_7F4A_7C15) >> 52) }
 }
 
 /// Says fast of most windows that they are not in the texts it was made of.

@@ -27,9 +27,7 @@ struct TokenReadingTests {
     @Test("what others have brought is not served to whom it was refused")
     func refusedElsewhere() throws {
         let bench = try MachineBench()
-        func valid(_ generation: Int64) -> AccountSnapshot {
-            bench.snapshot(remaining: .seconds(3000), generation: generation)
-        }
+        let valid = { bench.snapshot(remaining: .seconds(3000), generation: $0) }
         var reading = TokenReading(request: TokenRequest(account: valid(5).id, refused: Generation(6)))
         #expect(wanted(look(&reading, valid(5), bench)) == Generation(5))
         #expect(wanted(refreshed(&reading, .newer(valid(6)), bench)) == Generation(6))
@@ -40,9 +38,7 @@ struct TokenReadingTests {
     @Test("a generation that nobody has served costs one refresh")
     func refusedAhead() throws {
         let bench = try MachineBench()
-        func valid(_ generation: Int64) -> AccountSnapshot {
-            bench.snapshot(remaining: .seconds(3000), generation: generation)
-        }
+        let valid = { bench.snapshot(remaining: .seconds(3000), generation: $0) }
         var reading = TokenReading(request: TokenRequest(account: valid(5).id, refused: Generation(1_000_000)))
         #expect(wanted(look(&reading, valid(5), bench)) == Generation(5))
         #expect(served(refreshed(&reading, .refreshed(valid(6)), bench)) == Generation(6))
