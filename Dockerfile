@@ -11,6 +11,7 @@ COPY Package.swift ./
 COPY Sources ./Sources
 COPY Benchmarks ./Benchmarks
 COPY Tests ./Tests
+COPY Examples ./Examples
 RUN swift build -c release --product perennial --static-swift-stdlib \
     && cp "$(swift build -c release --static-swift-stdlib --show-bin-path)/perennial" /perennial
 

@@ -16,6 +16,8 @@ let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummi
 let hummingbirdCore = Target.Dependency.product(name: "HummingbirdCore", package: "hummingbird")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let metrics = Target.Dependency.product(name: "Metrics", package: "swift-metrics")
+let metricsTesting = Target.Dependency.product(name: "MetricsTestKit", package: "swift-metrics")
 let mustache = Target.Dependency.product(name: "Mustache", package: "swift-mustache")
 let nioConcurrency = Target.Dependency.product(name: "NIOConcurrencyHelpers", package: "swift-nio")
 let nioCore = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
@@ -40,6 +42,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-crypto.git", from: "4.5.2"),
         .package(url: "https://github.com/apple/swift-http-types.git", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log.git", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-metrics.git", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-nio.git", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-nio-extras.git", from: "1.35.2"),
         .package(url: "https://github.com/apple/swift-nio-ssl.git", from: "2.37.6"),
@@ -51,12 +54,14 @@ let package = Package(
     ],
     targets: [
         // The domain: no C, and of NIO only its locks, which the thread sanitizer sees (unlike Synchronization.Mutex).
-        .target(name: "RefreshCore", dependencies: [logging, nioConcurrency], swiftSettings: settings),
+        .target(name: "RefreshCore", dependencies: [logging, metrics, nioConcurrency], swiftSettings: settings),
         .target(name: "Sealing", dependencies: ["RefreshCore", crypto], swiftSettings: settings),
         .target(
             name: "Journal", dependencies: ["RefreshCore", "Sealing", logging], swiftSettings: settings),
 
         .target(name: "JSONText", swiftSettings: settings),
+        // The backend of swift-metrics that `/metrics` shows.
+        .target(name: "PrometheusMetrics", dependencies: [metrics, nioConcurrency], swiftSettings: settings),
 
         // The C libraries, each imported by one target only.
         .target(name: "CHiredis", linkerSettings: [.linkedLibrary("hiredis")]),
@@ -83,40 +88,52 @@ let package = Package(
                 "ConfigurationFile", "CurlClient", "RefreshCore", crypto, logging, mustache, nioConcurrency,
             ], resources: [.embedInCode("Formats")], swiftSettings: settings),
         .target(
+            name: "Gateway",
+            dependencies: [
+                "ConfigurationFile", "CurlClient", "JSONText", "Providers", "RefreshCore", logging, metrics,
+                nioConcurrency, nioCore, nioPosix,
+            ], swiftSettings: settings),
+        .target(
             name: "PerennialConfiguration",
-            dependencies: ["ConfigurationFile", "Providers", "RedisClient", "RefreshCore", "Webhooks"],
+            dependencies: ["ConfigurationFile", "Gateway", "Providers", "RedisClient", "RefreshCore", "Webhooks"],
             swiftSettings: settings),
 
         // The faces.
         .target(
             name: "PerennialAPI",
             dependencies: [
-                "JSONText", "RefreshCore", crypto, httpTypes, hummingbirdCore, lifecycle, logging, nioConcurrency,
-                nioCore, nioHTTP,
-                nioHTTPTypes, nioPosix,
+                "Gateway", "JSONText", "RefreshCore", crypto, httpTypes, hummingbirdCore, lifecycle, logging,
+                nioConcurrency, nioCore, nioHTTP, nioHTTPTypes, nioPosix,
             ], swiftSettings: settings),
         .target(
             name: "Perennial",
             dependencies: [
-                "CurlClient", "Journal", "PerennialConfiguration", "Providers", "RedisClient", "RedisStore",
-                "RefreshCore", "Sealing", "Webhooks", lifecycle, logging, nioConcurrency, subprocess,
+                "ConfigurationFile", "CurlClient", "Gateway", "Journal", "PerennialConfiguration", "Providers",
+                "RedisClient", "RedisStore", "RefreshCore", "Sealing", "Webhooks", lifecycle, logging, metrics,
+                nioConcurrency, subprocess,
             ], swiftSettings: settings),
         .target(
             name: "MockProvider",
             dependencies: [
-                hummingbird, hummingbirdCore, nioConcurrency, nioCore, nioPosix, logging, crypto, cryptoExtras,
-                httpTypes,
-                lifecycle,
+                crypto, cryptoExtras, httpTypes, hummingbird, hummingbirdCore, lifecycle, logging, nioConcurrency,
+                nioCore, nioPosix,
             ],
             swiftSettings: settings),
         .executableTarget(
             name: "PerennialCLI",
             dependencies: [
-                "ConfigurationFile", "CurlClient", "JSONText", "Journal", "MockProvider", "Perennial", "PerennialAPI",
-                "PerennialConfiguration", "Providers", "RedisClient", "RedisStore", "RefreshCore", "Sealing",
-                "Webhooks", argumentParser, httpTypes, hummingbirdCore, lifecycle, logging, nioConcurrency, nioCore,
-                nioPosix, unixSignals,
+                "ConfigurationFile", "CurlClient", "Journal", "JSONText", "MockProvider", "Perennial", "PerennialAPI",
+                "PerennialConfiguration", "PrometheusMetrics", "Providers", "RedisClient", "RedisStore", "RefreshCore",
+                "Sealing", "Webhooks", argumentParser, httpTypes, hummingbirdCore, lifecycle, logging, metrics,
+                nioConcurrency, nioCore, nioPosix, unixSignals,
             ], swiftSettings: settings),
+
+        // The example as others would write it, with nothing but the library's public face. `Examples/Backend/Package.swift`
+        // is the same as a package of its own; building it here shares everything that is built anyway.
+        .executableTarget(
+            name: "ExampleBackend",
+            dependencies: ["Perennial", lifecycle, logging, nioCore, nioHTTP, nioPosix, unixSignals],
+            path: "Examples/Backend/Sources/Backend", packageAccess: false, swiftSettings: settings),
 
         // For tests and benchmarks.
         // The models and the simulator on the domain alone, so that they build in a minute.
@@ -134,7 +151,7 @@ let package = Package(
         .testTarget(
             name: "RedisClientTests",
             dependencies: [
-                "RedisClient", "RefreshCore", "PerennialServers", lifecycle, logging, nioConcurrency, nioCore, nioPosix,
+                "PerennialServers", "RedisClient", "RefreshCore", lifecycle, logging, nioConcurrency, nioCore, nioPosix,
             ], swiftSettings: settings),
         .testTarget(
             name: "SealingTests", dependencies: ["RefreshCore", "Sealing", crypto], swiftSettings: settings),
@@ -151,9 +168,8 @@ let package = Package(
             name: "PerennialBench",
             dependencies: [
                 "ConfigurationFile", "CurlClient", "MockProvider", "PerennialServers", "PerennialTesting",
-                "RedisClient", "RedisStore",
-                "RefreshCore", "Sealing",
-                argumentParser, logging, nioConcurrency, nioCore, nioPosix,
+                "RedisClient", "RedisStore", "RefreshCore", "Sealing", argumentParser, logging, nioConcurrency, nioCore,
+                nioPosix,
             ], path: "Benchmarks/PerennialBench", swiftSettings: settings),
         .testTarget(
             name: "PerennialBenchTests", dependencies: ["PerennialBench", "PerennialServers", nioConcurrency, nioCore],
@@ -173,17 +189,37 @@ let package = Package(
         .testTarget(
             name: "PerennialCLITests",
             dependencies: [
-                "Journal", "MockProvider", "Perennial", "PerennialCLI", "PerennialAPI", "PerennialConfiguration",
+                "Journal", "MockProvider", "Perennial", "PerennialAPI", "PerennialCLI", "PerennialConfiguration",
                 "Providers", "RefreshCore", "Sealing", argumentParser, logging,
+            ], swiftSettings: settings),
+        .testTarget(
+            name: "PerennialTests",
+            dependencies: [
+                "CurlClient", "MockProvider", "Perennial", "PerennialConfiguration", "Providers", "RefreshCore",
+                lifecycle, logging, nioConcurrency,
             ], swiftSettings: settings),
         .testTarget(
             name: "IntegrationTests",
             dependencies: [
                 "CurlClient", "Journal", "MockProvider", "Perennial", "PerennialConfiguration", "PerennialServers",
                 "Providers", "RedisClient", "RedisStore", "RefreshCore", "Sealing", lifecycle, logging, nioConcurrency,
+                nioCore, nioPosix,
             ],
-            exclude: ["Peers/oauth_toolkit_server.py", "Peers/requirements.txt", "Webhooks/webhook_receiver.py"],
+            exclude: [
+                "Peers/gateway_fixtures.py", "Peers/httpbin_server.py", "Peers/mcp_client.py",
+                "Peers/oauth_toolkit_server.py",
+                "Peers/openai_calls.py", "Peers/openai_server.py", "Peers/read_metrics.py", "Peers/requirements.txt",
+                "Peers/webhook_receiver.py",
+            ],
             swiftSettings: settings),
+        .testTarget(
+            name: "GatewayTests",
+            dependencies: [
+                "ConfigurationFile", "CurlClient", "Gateway", "JSONText", "Providers", "RefreshCore", logging,
+                metricsTesting, nioConcurrency,
+            ], swiftSettings: settings),
+        .testTarget(
+            name: "PrometheusMetricsTests", dependencies: ["PrometheusMetrics", metrics], swiftSettings: settings),
         .testTarget(name: "CurlClientTests", dependencies: ["CurlClient", nioConcurrency], swiftSettings: settings),
         .testTarget(
             name: "MockProviderTests",
@@ -209,9 +245,20 @@ let package = Package(
         .testTarget(
             name: "PerennialAPITests",
             dependencies: [
-                "JSONText", "PerennialAPI", "RefreshCore", lifecycle, logging, nioConcurrency, nioCore, nioPosix,
+                "Gateway", "JSONText", "PerennialAPI", "PerennialTesting", "Providers", "RefreshCore", httpTypes,
+                lifecycle, logging, metrics, metricsTesting, nioConcurrency, nioCore, nioPosix,
             ],
             swiftSettings: settings),
     ],
     swiftLanguageModes: [.v6]
 )
+
+// What the thread sanitizer can look at runs inside one process; the rest need not be built for it (`deploy/test`).
+if Context.environment["PERENNIAL_IN_PROCESS_ONLY"] != nil {
+    let others: Set = [
+        "ExampleBackend", "IntegrationTests", "PerennialBench", "PerennialBenchTests", "PerennialChaos", "PerennialCLI",
+        "PerennialCLITests", "PerennialConformance", "PerennialSimulator",
+    ]
+    package.targets.removeAll { others.contains($0.name) }
+    package.products.removeAll { $0.name == "perennial" }
+}

@@ -8,7 +8,7 @@ build_packages=(libhiredis-dev libcurl4-openssl-dev)
 # shellcheck disable=SC2034
 run_packages=(redis-server ca-certificates)
 # shellcheck disable=SC2034
-test_packages=(redis-server redis-tools nginx openssl wrk shellcheck curl faketime python3-venv stunnel4 tinyproxy-bin microsocks)
+test_packages=(redis-server redis-tools nginx haproxy openssl wrk shellcheck curl faketime python3-venv stunnel4 tinyproxy-bin microsocks)
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -49,5 +49,10 @@ need_peers() {
     rm -rf "$venv"
     python3 -m venv "$venv"
     "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement "$wanted"
+    # Its own tests come with the source only.
+    "$venv/bin/pip" download --quiet --disable-pip-version-check --no-deps --no-binary requests \
+        --dest "$venv/sources" "$(grep '^requests==' "$wanted")"
+    mkdir "$venv/requests"
+    tar -xzf "$venv"/sources/requests-*.tar.gz --strip-components=1 -C "$venv/requests"
     cp "$wanted" "$venv/requirements.txt"
 }

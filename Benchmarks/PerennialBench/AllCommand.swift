@@ -10,7 +10,8 @@ struct AllCommand: AsyncParsableCommand {
     func run() async throws {
         try await options.run([
             IdleTickSuite(), RefusedSuite(), HerdSuite(dropsPublish: false), HerdSuite(dropsPublish: true),
-            WarmReadsSuite(), DueBurstSuite(), HostedBudgetSuite(),
+            WarmReadsSuite(), DueBurstSuite(), GatewayOverheadSuite(), GatewayStreamsSuite(),
+            HostedBudgetSuite(),
         ])
     }
 }

@@ -14,7 +14,7 @@ struct PerennialBench: AsyncParsableCommand {
             """,
         subcommands: [
             WarmReadsCommand.self, DueBurstCommand.self, HerdCommand.self, RefusedCommand.self, IdleTickCommand.self,
-            HostedBudgetCommand.self, AllCommand.self,
+            HostedBudgetCommand.self, GatewayOverheadCommand.self, GatewayStreamsCommand.self, AllCommand.self,
         ])
 
     static func main() async {

@@ -5,7 +5,11 @@
 
 #include "CCurl.h"
 
+#include <errno.h>
 #include <pthread.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
 int ccurl_global_init(void) { return (int)curl_global_init(CURL_GLOBAL_DEFAULT); }
 
@@ -44,22 +48,25 @@ int ccurl_set_headers(void *easy, struct curl_slist *headers) {
 
 int ccurl_set_body(void *easy, const void *bytes, int64_t count) {
   CURLcode code = curl_easy_setopt(easy, CURLOPT_POST, 1L);
-  // The size goes first: COPYPOSTFIELDS copies as many bytes as it says, and would otherwise stop at a zero byte.
   if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)count);
-  if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_COPYPOSTFIELDS, count > 0 ? (const char *)bytes : "");
+  if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_POSTFIELDS, count > 0 ? (const char *)bytes : "");
   return (int)code;
 }
 
 int ccurl_set_callbacks(void *easy, ccurl_data_callback header, ccurl_data_callback body,
-                        ccurl_prereq_callback prereq, void *context) {
+                        ccurl_data_callback reader, ccurl_prereq_callback prereq, void *context) {
   CURLcode code = curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, header);
   if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_HEADERDATA, context);
   if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, body);
   if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_WRITEDATA, context);
+  if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_READFUNCTION, reader);
+  if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_READDATA, context);
   if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, prereq);
   if (code == CURLE_OK) code = curl_easy_setopt(easy, CURLOPT_PREREQDATA, context);
   return (int)code;
 }
+
+int ccurl_pause(void *easy, int directions) { return (int)curl_easy_pause(easy, directions); }
 
 int ccurl_limit_protocols(void *easy) {
 #if LIBCURL_VERSION_NUM >= 0x075500
@@ -111,14 +118,92 @@ int ccurl_multi_add(void *multi, void *easy) { return (int)curl_multi_add_handle
 
 int ccurl_multi_remove(void *multi, void *easy) { return (int)curl_multi_remove_handle(multi, easy); }
 
-int ccurl_multi_perform(void *multi) {
-  int running = 0;
-  return (int)curl_multi_perform(multi, &running);
+static int watch(CURL *easy, curl_socket_t socket, int what, void *context, void *data) {
+  (void)easy;
+  (void)data;
+  int epoll = (int)(intptr_t)context;
+  if (what == CURL_POLL_REMOVE) {
+    // The socket may be closed already, and with it its registration.
+    (void)epoll_ctl(epoll, EPOLL_CTL_DEL, socket, NULL);
+    return 0;
+  }
+  struct epoll_event event = {0};
+  if (what & CURL_POLL_IN) event.events |= EPOLLIN;
+  if (what & CURL_POLL_OUT) event.events |= EPOLLOUT;
+  // What is asked for goes along: errors are reported as that, as poll(2) would wake libcurl for it.
+  event.data.u64 = ((uint64_t)(uint32_t)event.events << 32) | (uint32_t)socket;
+  if (epoll_ctl(epoll, EPOLL_CTL_MOD, socket, &event) == 0) return 0;
+  return errno == ENOENT && epoll_ctl(epoll, EPOLL_CTL_ADD, socket, &event) == 0 ? 0 : -1;
 }
 
-int ccurl_multi_poll(void *multi, int timeout_ms) { return (int)curl_multi_poll(multi, NULL, 0, timeout_ms, NULL); }
+bool ccurl_watcher_open(ccurl_watcher *watcher) {
+  watcher->epoll = epoll_create1(EPOLL_CLOEXEC);
+  watcher->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  struct epoll_event event = {.events = EPOLLIN, .data.u64 = (uint32_t)watcher->event};
+  if (watcher->epoll >= 0 && watcher->event >= 0 &&
+      epoll_ctl(watcher->epoll, EPOLL_CTL_ADD, watcher->event, &event) == 0)
+    return true;
+  ccurl_watcher_close(watcher);
+  return false;
+}
 
-int ccurl_multi_wakeup(void *multi) { return (int)curl_multi_wakeup(multi); }
+void ccurl_watcher_close(ccurl_watcher *watcher) {
+  if (watcher->epoll >= 0) close(watcher->epoll);
+  if (watcher->event >= 0) close(watcher->event);
+}
+
+void ccurl_watcher_wake(const ccurl_watcher *watcher) {
+  uint64_t one = 1;
+  // Full means that it will wake all the same.
+  ssize_t count = write(watcher->event, &one, sizeof one);
+  (void)count;
+}
+
+int ccurl_watcher_wait(const ccurl_watcher *watcher, ccurl_ready *ready, int capacity, int timeout_ms) {
+  struct epoll_event events[128];
+  if (capacity > 128) capacity = 128;
+  int count = epoll_wait(watcher->epoll, events, capacity, timeout_ms);
+  if (count < 0) return errno == EINTR ? 0 : -1;
+  int found = 0;
+  for (int index = 0; index < count; index++) {
+    curl_socket_t socket = (curl_socket_t)(uint32_t)events[index].data.u64;
+    if (socket == watcher->event) {
+      uint64_t value;
+      ssize_t size = read(watcher->event, &value, sizeof value);
+      (void)size;
+      continue;
+    }
+    uint32_t happened = events[index].events;
+    uint32_t asked = (uint32_t)(events[index].data.u64 >> 32);
+    if (happened & (EPOLLERR | EPOLLHUP)) happened |= asked;
+    ready[found].socket = socket;
+    ready[found].mask =
+        ((happened & EPOLLIN) ? CURL_CSELECT_IN : 0) | ((happened & EPOLLOUT) ? CURL_CSELECT_OUT : 0);
+    found++;
+  }
+  return found;
+}
+
+int ccurl_multi_watch(void *multi, const ccurl_watcher *watcher) {
+  CURLMcode code = curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, watch);
+  if (code == CURLM_OK) code = curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, (void *)(intptr_t)watcher->epoll);
+  return (int)code;
+}
+
+int ccurl_multi_ready(void *multi, ccurl_ready ready) {
+  int running = 0;
+  return (int)curl_multi_socket_action(multi, ready.socket, ready.mask, &running);
+}
+
+int ccurl_multi_expire(void *multi) {
+  int running = 0;
+  return (int)curl_multi_socket_action(multi, CURL_SOCKET_TIMEOUT, 0, &running);
+}
+
+long ccurl_multi_time_left(void *multi) {
+  long milliseconds = -1;
+  return curl_multi_timeout(multi, &milliseconds) == CURLM_OK ? milliseconds : 0;
+}
 
 void *ccurl_multi_next_done(void *multi, int *code) {
   int left = 0;

@@ -3,22 +3,21 @@
 /// It follows no environment: no proxies, no netrc, no cookies; compression is not asked for. It has to be shut down
 /// with ``shutdown()``: a client that is merely dropped keeps its thread and its connections.
 public final class CurlClient: Sendable {
-    private let loop: CurlLoop?
+    let loop: CurlLoop?
 
     public init(configuration: CurlClientConfiguration = CurlClientConfiguration()) {
         loop = CurlLoop(configuration)
     }
 
-    /// Makes one exchange. Returns for every complete response, whatever its status.
+    /// Makes one exchange. Returns for every complete response, whatever its status. For bodies that are large or have no
+    /// end see ``open(_:upload:limits:informational:)``.
     ///
     /// Cancelling the calling task ends it at once, with ``CurlError/Code/cancelled``; ``CurlError/unsent`` then says
     /// whether the request may have left before.
     public func execute(_ request: CurlRequest) async throws(CurlError) -> CurlResponse {
         try request.validate()
-        guard let loop else {
-            throw CurlError(code: .other, unsent: true, message: "libcurl or its thread could not be started.")
-        }
-        let transfer = Transfer(request)
+        guard let loop else { throw Self.notStarted }
+        let transfer = ExchangeTransfer(request)
         let outcome = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 transfer.continuation = continuation
@@ -35,4 +34,7 @@ public final class CurlClient: Sendable {
     public func shutdown() async {
         await loop?.shutDown()
     }
+
+    static let notStarted = CurlError(
+        code: .other, unsent: true, message: "libcurl or its thread could not be started.")
 }

@@ -27,6 +27,9 @@ public struct CurlError: Error, Sendable, Equatable {
         public static let truncated = Code("truncated")
         /// The connection failed while the request was being sent.
         public static let send = Code("send")
+        /// The request's body was given up, was shorter than announced, or did not come on in time; or the server did not
+        /// want the rest of it.
+        public static let upload = Code("upload")
         /// The connection failed, or nonsense came, where the response was due.
         public static let receive = Code("receive")
         /// The calling task was cancelled.

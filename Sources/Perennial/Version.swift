@@ -1,2 +1,2 @@
 /// The version of this build, as in `--version`, `GET /v1/instances` and logs.
-public let perennialVersion = "0.1.0"
+package let perennialVersion = "0.1.0"

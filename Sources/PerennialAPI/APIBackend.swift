@@ -1,3 +1,4 @@
+public import Gateway
 import RefreshCore
 
 /// Whether this instance can do its work, and what keeps it from it.
@@ -26,19 +27,28 @@ public struct APIBackend: Sendable {
     public var instances: any InstanceRegistry
     public var providers: any ProviderMonitor
     public var time: any TimeSource
+    /// Nil where no pools are configured.
+    public var pools: PoolDesk?
     public var readiness: @Sendable () async -> ReadinessReport
     public var version: String
     /// Called after this API has added, changed or removed an account, besides what the store announces.
     public var accountChanged: @Sendable (AccountChange) -> Void
+    /// Nil where no routes are configured.
+    public var gateway: Gateway?
+    /// All metrics of this process as Prometheus reads them; nil where it keeps none.
+    public var metrics: (@Sendable () -> [UInt8])?
     let sharedReads = SharedReads()
 
     public init(
         reader: TokenReader, coordinator: RefreshCoordinator, directory: any AccountDirectory,
         orphans: any OrphanStore, policies: any PolicySource, intake: AccountIntake,
         instances: any InstanceRegistry, providers: any ProviderMonitor, time: any TimeSource,
-        readiness: @escaping @Sendable () async -> ReadinessReport, version: String,
+        pools: PoolDesk? = nil, readiness: @escaping @Sendable () async -> ReadinessReport, version: String,
+        gateway: Gateway? = nil, metrics: (@Sendable () -> [UInt8])? = nil,
         accountChanged: @escaping @Sendable (AccountChange) -> Void = { _ in }
     ) {
+        self.metrics = metrics
+        self.gateway = gateway
         self.reader = reader
         self.coordinator = coordinator
         self.directory = directory
@@ -48,6 +58,7 @@ public struct APIBackend: Sendable {
         self.instances = instances
         self.providers = providers
         self.time = time
+        self.pools = pools
         self.readiness = readiness
         self.version = version
         self.accountChanged = accountChanged
@@ -59,6 +70,7 @@ public struct APIBackend: Sendable {
         let deck = coordinator.deck
         if change.outcome == .removed { deck.cache.forget(change.account) } else { deck.cache.invalidate(change) }
         sharedReads.detach(change.account)
+        pools?.accountChanged(change)
         deck.hub.signal(change.account)
         accountChanged(change)
     }

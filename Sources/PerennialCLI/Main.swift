@@ -28,8 +28,9 @@ struct PerennialCommand: AsyncParsableCommand {
         version: "perennial \(CommandVersion.text)",
         subcommands: [
             ServeCommand.self, DemoCommand.self, LoginCommand.self, AccountsCommand.self, TokenCommand.self,
-            RefreshCommand.self, StatusCommand.self, ProvidersCommand.self, EventsCommand.self, WebhooksCommand.self,
+            RefreshCommand.self, PoolsCommand.self, StatusCommand.self, ProvidersCommand.self, EventsCommand.self,
+            WebhooksCommand.self,
             JournalCommand.self,
-            KeysCommand.self, ConfigCommand.self, MockProviderCommand.self,
+            KeysCommand.self, ConfigCommand.self, MCPCommand.self, MockProviderCommand.self,
         ])
 }

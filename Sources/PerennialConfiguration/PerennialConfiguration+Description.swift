@@ -1,4 +1,5 @@
 import ConfigurationFile
+import Gateway
 import Providers
 import RefreshCore
 import Webhooks
@@ -57,6 +58,12 @@ extension PerennialConfiguration {
         }
         for pool in pools.pools {
             for setting in pools.shown(pool) { add("pools.\(pool.name).\(setting.key)", setting.value) }
+        }
+        for route in routes.routes {
+            for setting in route.settings { add("routes.\(route.name).\(setting.key)", setting.value) }
+        }
+        if !routes.isEmpty {
+            for setting in spill.settings { add("gateway.\(setting.key)", setting.value) }
         }
         for endpoint in webhooks.endpoints {
             for setting in endpoint.settings { add("webhooks.\(endpoint.name).\(setting.key)", setting.value) }

@@ -1,4 +1,5 @@
 public import ConfigurationFile
+import Gateway
 import Providers
 import RedisClient
 import RefreshCore
@@ -11,7 +12,7 @@ extension PerennialConfiguration {
     /// certificate_file, key_file, server_name, prefix, command_timeout, durability, durability_timeout,
     /// profile, command_budget, ping_interval, heartbeat_interval`), `sealing.key_file`,
     /// `auth.keys_file`, `refresh` (`proactive, interval, window, max_concurrent, fallback_reread`), `lease.ttl`, `log` (`level, format`), `providers`,
-    /// `pools`, `fallback` (`accounts, pools`) and `webhooks`.
+    /// `pools`, `routes`, `gateway` (`spill_dir, spill_max, spill_keep_free`), `fallback` (`accounts, pools`) and `webhooks`.
     ///
     /// Variables: `REDIS_URL`, `ENABLE_PROACTIVE_TOKEN_REFRESH` or `PERENNIAL_PROACTIVE`, `TOKEN_REFRESH_INTERVAL` and
     /// `TOKEN_REFRESH_WINDOW` (whole minutes), `PERENNIAL_LISTEN` (separated by commas), `PERENNIAL_STATE_DIR`,
@@ -72,6 +73,8 @@ private struct ConfigurationReading {
         let providers = configuration.providers
         configuration.pools = top.section("pools") { PoolCatalog.read($0, catalog: providers) } ?? PoolCatalog()
         let pools = configuration.pools
+        configuration.routes = top.section("routes") { RouteCatalog.read($0, pools: pools) } ?? RouteCatalog()
+        configuration.spill = top.section("gateway") { SpillSettings.read($0) } ?? SpillSettings()
         top.section("fallback") { fallback in
             configuration.fallbacks = FallbackReading.accounts(fallback)
             configuration.poolFallbacks = FallbackReading.pools(fallback, known: pools)

@@ -1,3 +1,4 @@
+public import Gateway
 public import Providers
 public import RefreshCore
 public import Webhooks
@@ -25,6 +26,10 @@ public struct PerennialConfiguration: Sendable, Hashable {
     /// Tokens that stand in for those of accounts while there is nothing else.
     public var fallbacks: [AccountID: FallbackToken] = [:]
     public var pools = PoolCatalog()
+    /// What the gateway calls.
+    public var routes = RouteCatalog()
+    /// Where the gateway keeps large bodies of requests.
+    public var spill = SpillSettings()
     /// The same for pools none of whose accounts has a token.
     public var poolFallbacks: [PoolName: FallbackToken] = [:]
 

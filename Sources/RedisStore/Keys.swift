@@ -67,6 +67,15 @@ public struct Keys: Sendable, Hashable {
     public var instances: String { "\(prefix):instances" }
     /// Hash: the run of a pool's acquisition chain that is under way, when the next may start, how many there were today.
     public func acquisition(_ pool: PoolName) -> String { "\(prefix):{pool:\(pool.rawValue)}:acquisition" }
+    /// Hash: account, or account and dimension, of a pool by its cool-down; see ``CooldownText``.
+    public func cooldowns(_ pool: PoolName) -> String { "\(prefix):{pool:\(pool.rawValue)}:cooldowns" }
+    /// Sorted set: the fields of that hash by the time at which they are forgotten, in ms.
+    public func cooldownsForgotten(_ pool: PoolName) -> String { "\(cooldowns(pool)):forgotten" }
+    /// Sorted set with TTL: the calls that use the account at present, by the time at which they count as over, in ms. Only
+    /// where the pool limits them.
+    public func slots(_ pool: PoolName, _ account: AccountID) -> String {
+        "\(prefix):{pool:\(pool.rawValue)}:slots:\(account.rawValue)"
+    }
     /// Channel: account, generation, outcome; leader released.
     public var changes: String { "\(prefix):changes" }
 

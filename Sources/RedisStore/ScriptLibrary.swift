@@ -41,6 +41,22 @@ enum ScriptLibrary {
     static let acquisitionFinish = account(
         "acquisition_finish", PackageResources.acquisition_finish_lua, "TIME HMGET HDEL HDEL")
 
+    static let cooldownSet = cooldown(
+        "cooldown_set", PackageResources.cooldown_set_lua, "TIME HMGET HSET PUBLISH ZADD ZRANGEBYSCORE")
+    static let cooldownProbe = cooldown(
+        "cooldown_probe", PackageResources.cooldown_probe_lua, "TIME HMGET HSET PUBLISH")
+    static let cooldownEnd = cooldown(
+        "cooldown_end", PackageResources.cooldown_end_lua, "TIME HMGET HDEL ZREM HSET PUBLISH")
+    static let slotTake = account(
+        "slot_take", PackageResources.slot_take_lua, "TIME ZREMRANGEBYSCORE ZCARD ZADD PTTL PEXPIRE")
+
+    static let slotRenew = account(
+        "slot_renew", PackageResources.slot_renew_lua, "TIME ZSCORE ZADD PTTL PEXPIRE")
+
+    private static func cooldown(_ name: String, _ source: [UInt8], _ commands: String) -> RedisScript {
+        account(name, PackageResources.cooldown_prelude_lua + source, commands)
+    }
+
     private static func plain(_ name: String, _ source: [UInt8], _ commands: String) -> RedisScript {
         RedisScript(
             name: name, source: String(decoding: source, as: UTF8.self),

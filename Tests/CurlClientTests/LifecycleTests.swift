@@ -138,7 +138,7 @@ struct LifecycleTests {
                 let loop = try #require(CurlLoop(CurlClientConfiguration()))
                 weakLoop = loop
                 let outcome = await withCheckedContinuation { continuation in
-                    let transfer = Transfer(CurlRequest(url: server.url))
+                    let transfer = ExchangeTransfer(CurlRequest(url: server.url))
                     weakTransfer = transfer
                     transfer.continuation = continuation
                     loop.submit(transfer)

@@ -85,12 +85,12 @@ struct UnsentTests {
     func sendByCheckedLast() {
         // Between the connection and the sending there is no gap that a server could stretch, so the question that
         // libcurl asks at that point is put directly.
-        let late = Transfer(CurlRequest(url: "http://127.0.0.1/", sendBy: .now - .milliseconds(1)))
+        let late = ExchangeTransfer(CurlRequest(url: "http://127.0.0.1/", sendBy: .now - .milliseconds(1)))
         #expect(!late.willSend(to: nil))
         #expect(late.abort == .sendByMissed)
         #expect(!late.mayHaveLeft)
 
-        let early = Transfer(CurlRequest(url: "http://127.0.0.1/", sendBy: .now + .seconds(60)))
+        let early = ExchangeTransfer(CurlRequest(url: "http://127.0.0.1/", sendBy: .now + .seconds(60)))
         #expect(early.willSend(to: nil))
         #expect(early.mayHaveLeft)
     }

@@ -48,12 +48,20 @@ import Testing
     static let demands = [
         Demand(method: "GET", target: "/livez", scope: nil),
         Demand(method: "GET", target: "/readyz", scope: nil),
+        Demand(method: "GET", target: "/metrics", scope: .read),
         Demand(method: "GET", target: "/v1/accounts", scope: .read),
         Demand(method: "GET", target: "/v1/accounts/a", scope: .read),
         Demand(method: "HEAD", target: "/v1/accounts/a", scope: .read),
         Demand(method: "GET", target: "/v1/accounts/a/token", scope: .read),
         Demand(method: "GET", target: "/v1/accounts/a/token?min_ttl=0", scope: .read),
         Demand(method: "GET", target: "/v1/instances", scope: .read),
+        Demand(method: "GET", target: "/v1/pools", scope: .read),
+        Demand(method: "GET", target: "/v1/pools/p", scope: .read),
+        Demand(method: "GET", target: "/v1/pools/p/token", scope: .read),
+        Demand(
+            method: "POST", target: "/v1/pools/p/report", body: #"{"account":"pooled","outcome":"ok"}"#, scope: .read),
+        Demand(method: "POST", target: "/v1/pools/p/cooldown", body: #"{"account":"pooled","for":1}"#, scope: .refresh),
+        Demand(method: "POST", target: "/v1/pools/p/release", scope: .refresh),
         Demand(method: "POST", target: "/v1/accounts/a/refresh", scope: .refresh),
         Demand(method: "PUT", target: "/v1/accounts/a", body: AccountTests.body, scope: .admin),
         Demand(method: "PATCH", target: "/v1/accounts/a", body: #"{"name":"x"}"#, scope: .admin),
@@ -66,7 +74,8 @@ import Testing
     ]
 
     @Test(arguments: demands) func scopesDecide(_ demand: Demand) async throws {
-        let house = try House()
+        let pool = try PoolName("p")
+        let house = try House(pools: [PoolSettings(name: pool)])
         let directory = try KeyDirectory()
         var texts: [Scope: String] = [:]
         for scope in Scope.allCases {
@@ -78,6 +87,7 @@ import Testing
         try await house.serve(keys: keys) { client async throws in
             func send(_ headers: [String]) async throws -> RawResponse {
                 try house.addWarm("a")
+                try house.add("pooled") { $0.pool = pool }
                 house.fleet.addOrphan(
                     Orphan(attempt: AttemptID(rawValue: "x"), generation: Generation(1), keptAt: House.start),
                     of: try AccountID("a"))

@@ -99,7 +99,7 @@ import Testing
         let house = try House()
         try house.add("slow", token: nil)
         house.endpoint.hold()
-        try await house.serve(idleTimeout: .milliseconds(100)) { client async throws in
+        try await house.serve(idleTimeout: .milliseconds(500)) { client async throws in
             for text in [
                 "", "GET /v1/acc", "PUT /v1/accounts/a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{",
             ] {
@@ -109,7 +109,7 @@ import Testing
             async let waiting = client.send("GET", "/v1/accounts/slow/token")
             try await eventually { house.endpoint.isWaitedFor }
             // Longer than several idle checks.
-            try await Task.sleep(for: .milliseconds(500))
+            try await Task.sleep(for: .seconds(2))
             house.endpoint.release()
             #expect(try await waiting.status == 200)
         }

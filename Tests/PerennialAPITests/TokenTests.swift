@@ -164,7 +164,7 @@ import Testing
 
 /// Waits for a condition, at most ten seconds.
 func eventually(_ condition: @Sendable () -> Bool) async throws {
-    let deadline = ContinuousClock.now + .seconds(10)
+    let deadline = ContinuousClock.now + .seconds(30)
     while !condition() {
         guard ContinuousClock.now < deadline else { throw TimedOut(received: "the condition never held") }
         try await Task.sleep(for: .milliseconds(2))

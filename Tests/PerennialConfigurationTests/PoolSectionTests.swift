@@ -30,7 +30,10 @@ struct PoolSectionTests {
         let configuration = try PerennialConfiguration.parse(Self.yaml, environment: Self.environment)
         let text = configuration.describe()
         for line in [
-            "pools.plain.tiers: shared, personal", "pools.plain.acquisition: off",
+            "pools.plain.strategy: round_robin", "pools.plain.max_concurrent: off", "pools.plain.lease_ttl: 10m",
+            "pools.plain.acquisition_wait: 15s", "pools.plain.cooldown.quota: 1m",
+            "pools.plain.cooldown.throttled: 10s", "pools.plain.cooldown.longest: 1h",
+            "pools.plain.cooldown.limit: 7d", "pools.plain.tiers: shared, personal", "pools.plain.acquisition: off",
             "pools.warp.tiers: anonymous, shared, personal", "pools.warp.acquisition.provider: warp",
             "pools.warp.acquisition.steps: create", "pools.warp.acquisition.tier: anonymous",
             "pools.warp.acquisition.min_available: 1", "pools.warp.acquisition.max_per_day: 10",
@@ -41,11 +44,45 @@ struct PoolSectionTests {
         #expect(!text.contains("k3y-of-the-environment") && !text.contains("a-fixed-secret"))
     }
 
+    @Test func `everything about picking can be set, and what is not set fits what is`() throws {
+        let configuration = try PerennialConfiguration.parse(
+            """
+            pools:
+              a:
+                strategy: sticky
+                max_concurrent: 4
+                lease_ttl: 90s
+                acquisition_wait: 0s
+                cooldown: { quota: 2h, throttled: 30s }
+              b: { cooldown: { longest: 30d } }
+            """, environment: Self.environment)
+        let a = try #require(configuration.pools.settings[try PoolName("a")])
+        #expect(a.strategy == .sticky && a.maxConcurrent == 4)
+        #expect(a.leaseTTL == .seconds(90) && a.acquisitionWait == .zero)
+        #expect(a.cooldowns.quota == .seconds(7200) && a.cooldowns.throttled == .seconds(30))
+        #expect(a.cooldowns.longest == .seconds(7200) && a.cooldowns.limit == .seconds(7 * 86_400))
+        let b = try #require(configuration.pools.settings[try PoolName("b")])
+        #expect(b.strategy == .roundRobin && b.maxConcurrent == nil)
+        #expect(b.cooldowns.longest == .seconds(30 * 86_400) && b.cooldowns.limit == .seconds(30 * 86_400))
+    }
+
     @Test(arguments: [
         ("tiers: [shared, personal]", "tier: shared", ":8", "unknown key; did you mean tiers?"),
         ("tiers: [shared, personal]", "tiers: []", ":8", "needs at least one tier"),
         ("tiers: [shared, personal]", "tiers: [a, a]", ":8", "names a twice"),
         ("tiers: [shared, personal]", "tiers: [\"a b\"]", ":8", "tier name"),
+        (
+            "tiers: [shared, personal]", "strategy: random", ":8",
+            "one of round_robin, least_recently_used, fill_first, weighted, sticky"
+        ),
+        ("tiers: [shared, personal]", "strategy: stikcy", ":8", "stikcy"),
+        ("tiers: [shared, personal]", "max_concurrent: 0", ":8", "max_concurrent"),
+        ("tiers: [shared, personal]", "lease_ttl: 2d", ":8", "lease_ttl"),
+        ("tiers: [shared, personal]", "acquisition_wait: 1h", ":8", "acquisition_wait"),
+        ("tiers: [shared, personal]", "cooldown: { quota: 0s }", ":8", "quota"),
+        ("tiers: [shared, personal]", "cooldown: { qouta: 5m }", ":8", "did you mean quota?"),
+        ("tiers: [shared, personal]", "cooldown: { quota: 2h, longest: 1h }", ":8", "cannot be shorter than quota"),
+        ("tiers: [shared, personal]", "cooldown: { longest: 2d, limit: 1d }", ":8", "cannot be shorter than longest"),
         ("plain: {", "\"a b\": {", ":8", "pool name"),
         ("provider: warp", "providers: warp", ":11", "did you mean provider?"),
         ("https://app.example/x", "ftp://app.example/x", ":14", "has to begin with https://"),

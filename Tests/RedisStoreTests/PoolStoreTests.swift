@@ -13,7 +13,7 @@ struct PoolStoreTests {
     private let other = try! PoolName("other")
 
     private func pools(_ fixture: StoreFixture) -> RedisPoolStore {
-        RedisPoolStore(link: fixture.link, origin: StoreFixture.instance)
+        RedisPoolStore(link: fixture.link, origin: StoreFixture.instance, logger: Logger(label: "test"))
     }
 
     private func put(
@@ -48,6 +48,19 @@ struct PoolStoreTests {
                 #expect(try await pools.members(of: warp).isEmpty)
                 #expect(try await pools.members(of: other).map(\.id.rawValue) == ["a", "else"])
             }
+        }
+    }
+
+    @Test func anAccountThatCannotBeReadIsLeftOutAndKeepsNobodyFromTheOthers() async throws {
+        try await StoreFixture.run { fixture in
+            let pools = pools(fixture)
+            for id in ["a", "b", "c"] { _ = try await put(id, in: warp, access: "at-\(id)", fixture) }
+            let keys = fixture.link.keys
+            // Sealed under another key, or written by hand.
+            _ = try await fixture.redis("HSET", keys.account(try AccountID("a")), "access", "no sealed text")
+            _ = try await fixture.redis("HSET", keys.account(try AccountID("b")), "generation", "many")
+            #expect(try await pools.members(of: warp).map(\.id.rawValue) == ["c"])
+            await #expect(throws: StoreError.self) { try await fixture.directory.list(after: nil, limit: 10) }
         }
     }
 

@@ -1,3 +1,4 @@
+import Logging
 import RedisStore
 import RefreshCore
 import Testing
@@ -22,7 +23,7 @@ struct PoolTests {
     @Test(arguments: [1, 64])
     func aNewAccountJoinsItsPoolAndReplacesNone(partitions: Int) async throws {
         try await StoreFixture.run(partitions: partitions) { fixture in
-            let pools = RedisPoolStore(link: fixture.link, origin: StoreFixture.instance)
+            let pools = RedisPoolStore(link: fixture.link, origin: StoreFixture.instance, logger: Logger(label: "test"))
             try await fixture.add("outsider")
             #expect(try await put(fixture, "mine", "personal", overwrite: .always) == .created(Generation(1)))
             let mine = try await fixture.account("mine")

@@ -14,6 +14,8 @@ struct FleetConfiguration: Sendable {
     var refresh: [String] = []
     var lease: [String] = []
     var provider: [String] = []
+    /// Routes of the gateway by name, each as `key: value`.
+    var routes: [String: [String]] = [:]
 
     /// Writes it, with a sealing key beside it.
     ///
@@ -37,6 +39,12 @@ struct FleetConfiguration: Sendable {
         ]
         lines += provider.map { "    \($0)" }
         if !lease.isEmpty { lines.append("lease: { \(lease.joined(separator: ", ")) }") }
+        if !routes.isEmpty {
+            lines.append("routes:")
+            for (name, keys) in routes.sorted(by: { $0.key < $1.key }) {
+                lines.append("  \(name): { \(keys.joined(separator: ", ")) }")
+            }
+        }
         if let keysFile { lines.append("auth: { keys_file: \"\(keysFile)\" }") }
         let path = workshop.path("perennial.yaml")
         try TextFile.write(lines.joined(separator: "\n") + "\n", to: path)

@@ -15,20 +15,9 @@ struct NginxServer: Sendable {
             throw BenchError("the body cannot be written into an nginx configuration")
         }
         let port = try FreePort.find()
-        let directory = workshop.directory
-        let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-            .map { "\($0)_temp_path \(directory)/nginx-\($0);" }
-        let configuration = """
-            daemon off;
-            worker_processes \(workers);
-            pid \(directory)/nginx.pid;
-            events { worker_connections 4096; }
-            http {
-                \(temporary.joined(separator: " "))
-                access_log off;
-                server_tokens off;
-                keepalive_timeout 600s;
-                keepalive_requests 1000000000;
+        try await NginxProcess.start(
+            workshop, name: "nginx",
+            http: """
                 server {
                     listen 127.0.0.1:\(port);
                     location = \(path) {
@@ -38,17 +27,44 @@ struct NginxServer: Sendable {
                         return 200 '\(body)';
                     }
                 }
+                """, probe: "http://127.0.0.1:\(port)\(path)")
+        return NginxServer(port: port)
+    }
+}
+
+/// One nginx: a master and its workers.
+enum NginxProcess {
+    /// - Parameters:
+    ///   - name: of its files in the workshop.
+    ///   - http: what stands in the block `http`.
+    ///   - probe: a URL that is answered 200 as soon as it listens.
+    static func start(
+        _ workshop: Workshop, name: String, workers: Int = NginxServer.workers, http: String, probe: String
+    ) async throws {
+        let directory = workshop.directory
+        let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+            .map { "\($0)_temp_path \(directory)/\(name)-\($0);" }
+        let configuration = """
+            daemon off;
+            worker_processes \(workers);
+            pid \(directory)/\(name).pid;
+            events { worker_connections 4096; }
+            http {
+                \(temporary.joined(separator: " "))
+                access_log off;
+                server_tokens off;
+                keepalive_timeout 600s;
+                keepalive_requests 1000000000;
+            \(http)
             }
 
             """
-        let file = workshop.path("nginx.conf")
+        let file = workshop.path("\(name).conf")
         try TextFile.write(configuration, to: file)
         let process = try await workshop.start(
-            "nginx", "nginx", ["-p", directory, "-e", "\(directory)/nginx-error.log", "-c", file])
-        let url = "http://127.0.0.1:\(port)\(path)"
+            name, "nginx", ["-p", directory, "-e", "\(directory)/\(name)-error.log", "-c", file])
         try await process.waitUntil("listening", timeout: .seconds(10)) {
-            (try? await workshop.http.execute(CurlRequest(url: url)))?.status == 200
+            (try? await workshop.http.execute(CurlRequest(url: probe)))?.status == 200
         }
-        return NginxServer(port: port)
     }
 }

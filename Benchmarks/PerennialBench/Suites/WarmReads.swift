@@ -71,7 +71,7 @@ struct WarmReadsSuite: BenchSuite {
     }
 
     /// A token good for a month and as long as those of large providers.
-    private static func account() -> MockAccountLine {
+    static func account() -> MockAccountLine {
         let text = String(repeating: "Ab3_", count: 55)
         return MockAccountLine(
             id: "bench", provider: MockProcess.provider, refreshToken: "rt-\(text)", accessToken: "at-\(text)",

@@ -16,7 +16,9 @@
 #error "libcurl 7.80 or newer is needed (CURLOPT_PREREQFUNCTION)"
 #endif
 
-/// Body or header bytes: `size * count` bytes at `data`; returns how many were taken, anything else aborts.
+/// Body or header bytes: `size * count` bytes at `data`; returns how many were taken, anything else aborts, but for
+/// CURL_WRITEFUNC_PAUSE. As a reader: room for as many bytes; returns how many were put there, 0 at the end,
+/// CURL_READFUNC_PAUSE or CURL_READFUNC_ABORT.
 typedef size_t (*ccurl_data_callback)(char *data, size_t size, size_t count, void *context);
 
 /// Called on the finished connection, just before a request is sent. CURL_PREREQFUNC_OK or CURL_PREREQFUNC_ABORT.
@@ -41,10 +43,12 @@ int ccurl_set_string(void *easy, CURLoption option, const char *value);
 int ccurl_set_error_buffer(void *easy, char *buffer);
 /// The list has to outlive the transfer.
 int ccurl_set_headers(void *easy, struct curl_slist *headers);
-/// libcurl copies the bytes. Also switches the method to POST.
+/// The memory has to stay until all of it has been sent and cannot be sent again. Also switches the method to POST.
 int ccurl_set_body(void *easy, const void *bytes, int64_t count);
 int ccurl_set_callbacks(void *easy, ccurl_data_callback header, ccurl_data_callback body,
-                        ccurl_prereq_callback prereq, void *context);
+                        ccurl_data_callback reader, ccurl_prereq_callback prereq, void *context);
+/// `directions`: CURLPAUSE_RECV, CURLPAUSE_SEND, both, or CURLPAUSE_CONT for none. May call the body's callback.
+int ccurl_pause(void *easy, int directions);
 /// http and https only, for the first request and for redirects.
 int ccurl_limit_protocols(void *easy);
 /// Lets go of a running name look-up instead of waiting for it when the transfer ends early (libcurl 7.87).
@@ -62,10 +66,35 @@ int ccurl_multi_free(void *multi);
 int ccurl_multi_set_long(void *multi, CURLMoption option, long value);
 int ccurl_multi_add(void *multi, void *easy);
 int ccurl_multi_remove(void *multi, void *easy);
-int ccurl_multi_perform(void *multi);
-int ccurl_multi_poll(void *multi, int timeout_ms);
-/// The one function that other threads may call.
-int ccurl_multi_wakeup(void *multi);
+
+/// Watches the sockets of one multi handle by epoll(7), so that a round costs what has happened and not what is open.
+typedef struct {
+  int epoll;
+  int event;
+} ccurl_watcher;
+
+typedef struct {
+  curl_socket_t socket;
+  /// CURL_CSELECT_IN, CURL_CSELECT_OUT or both.
+  int mask;
+} ccurl_ready;
+
+/// False if the system refuses; then there is nothing to close.
+bool ccurl_watcher_open(ccurl_watcher *watcher);
+void ccurl_watcher_close(ccurl_watcher *watcher);
+/// Ends the wait that is under way, or the next one. The one function that other threads may call.
+void ccurl_watcher_wake(const ccurl_watcher *watcher);
+/// Waits for at most `timeout_ms`, and returns how many of at most 128 sockets are ready; -1 if the system refuses.
+int ccurl_watcher_wait(const ccurl_watcher *watcher, ccurl_ready *ready, int capacity, int timeout_ms);
+
+/// The watcher has to outlive the handle.
+int ccurl_multi_watch(void *multi, const ccurl_watcher *watcher);
+/// Goes on with the transfers of that socket, and with those whose time has come.
+int ccurl_multi_ready(void *multi, ccurl_ready ready);
+/// Goes on with the transfers whose time has come.
+int ccurl_multi_expire(void *multi);
+/// Milliseconds until that is due; -1 = never.
+long ccurl_multi_time_left(void *multi);
 /// Takes the next finished transfer; NULL when there is none.
 void *ccurl_multi_next_done(void *multi, int *code);
 

@@ -4,41 +4,43 @@ import CCurl
 extension EasyHandle {
     /// Completes the transfer according to libcurl's code and what the callbacks have seen.
     func conclude(_ transfer: Transfer, curlCode: Int32) {
-        if curlCode == Int32(CURLE_OK.rawValue) {
-            // libcurl takes a connection that ends within the headers for the end of the response.
-            guard transfer.collector.headersComplete else {
-                return transfer.finish(failing: .truncated, "the response ended within its headers")
-            }
-            return transfer.finish(.success(response(of: transfer)))
-        }
+        if curlCode == Int32(CURLE_OK.rawValue) { return transfer.succeed(on: self) }
         if let abort = transfer.abort {
-            return transfer.finish(failing: abort, Self.text(ofAbort: abort, transfer), curlCode: curlCode)
+            return transfer.fail(abort, Self.text(ofAbort: abort, transfer), curlCode: curlCode)
         }
-        let code = CurlError.Code(curlCode, transfer, connectStatus: ccurl_get_long(raw, CURLINFO_HTTP_CONNECTCODE))
+        // libcurl's own cap on all headers of a response, 300 KiB, for which it has no code of its own in 7.88.
+        let isHeadTooLarge = errorText.hasPrefix("Too large response headers")
+        let code =
+            isHeadTooLarge
+            ? .responseTooLarge
+            : CurlError.Code(curlCode, transfer, connectStatus: ccurl_get_long(raw, CURLINFO_HTTP_CONNECTCODE))
         let detail = Self.harmless(errorText, in: transfer.request) ?? String(cString: ccurl_strerror(curlCode))
-        transfer.finish(failing: code, "\(detail) (libcurl \(curlCode))", curlCode: curlCode)
+        transfer.fail(code, "\(detail) (libcurl \(curlCode))", curlCode: curlCode)
     }
 
-    private func response(of transfer: Transfer) -> CurlResponse {
+    func response(
+        headers: [(name: String, value: String)], body: [UInt8], primaryIP: String?,
+        submitted: ContinuousClock.Instant
+    ) -> CurlResponse {
         let connected = max(
             ccurl_get_large(raw, CURLINFO_CONNECT_TIME_T), ccurl_get_large(raw, CURLINFO_APPCONNECT_TIME_T))
         let isNew = ccurl_get_long(raw, CURLINFO_NUM_CONNECTS) > 0
         return CurlResponse(
             status: ccurl_get_long(raw, CURLINFO_RESPONSE_CODE),
-            headers: transfer.collector.headers,
-            body: transfer.collector.body,
+            headers: headers,
+            body: body,
             httpVersion: CurlHTTPVersion(ccurl_get_long(raw, CURLINFO_HTTP_VERSION)),
-            primaryIP: transfer.primaryIP,
-            timing: CurlTiming(
-                connect: isNew ? .microseconds(connected) : .zero,
-                total: transfer.submitted.duration(to: .now)))
+            primaryIP: primaryIP,
+            timing: CurlTiming(connect: isNew ? .microseconds(connected) : .zero, total: submitted.duration(to: .now)))
     }
 
-    private static func text(ofAbort code: CurlError.Code, _ transfer: Transfer) -> String {
+    static func text(ofAbort code: CurlError.Code, _ transfer: Transfer) -> String {
         switch code {
         case .sendByMissed: "the instant to send by had passed when the connection was ready"
         case .responseTooLarge: "the response is larger than \(transfer.request.maxResponseBytes) bytes"
         case .cancelled: "cancelled"
+        case .upload: "the request's body was given up, or is shorter than announced"
+        case .receive where transfer.hasBegun: "the response's head is not one of HTTP, or contradicts itself"
         default: "the connection ended after the request was sent, and it must not be sent twice"
         }
     }
@@ -74,6 +76,9 @@ extension CurlError.Code {
         // Before the tunnel stands, the TLS that failed is that with the proxy.
         let isProxyTLS = transfer.request.proxy?.isTLS == true && connectStatus == 0 && !transfer.mayHaveLeft
         switch CURLcode(rawValue: UInt32(bitPattern: curlCode)) {
+        case CURLE_UNSUPPORTED_PROTOCOL where transfer.mayHaveLeft && !transfer.hasBegun:
+            // An answer without a status line, which libcurl calls HTTP/0.9.
+            self = .receive
         case CURLE_UNSUPPORTED_PROTOCOL, CURLE_URL_MALFORMAT, CURLE_LOGIN_DENIED:
             self = .malformedURL
         case CURLE_COULDNT_RESOLVE_PROXY, CURLE_PROXY:
@@ -92,7 +97,7 @@ extension CurlError.Code {
             self = isProxyTLS ? .proxy : .tls
         case CURLE_FILESIZE_EXCEEDED:
             self = .responseTooLarge
-        case CURLE_OUT_OF_MEMORY where transfer.collector.hasBegun || transfer.mayHaveLeft:
+        case CURLE_OUT_OF_MEMORY where transfer.hasBegun || transfer.mayHaveLeft:
             // libcurl's word for a header line beyond its own cap of 100 KiB.
             self = .responseTooLarge
         case CURLE_PARTIAL_FILE:
@@ -104,7 +109,7 @@ extension CurlError.Code {
             if !transfer.mayHaveLeft {
                 self = viaProxy ? .proxy : .connect
             } else {
-                self = transfer.collector.hasBegun ? .truncated : .receive
+                self = transfer.hasBegun ? .truncated : .receive
             }
         default:
             // 100 is CURLE_TOO_LARGE, which libcurl 7.88 does not have yet.

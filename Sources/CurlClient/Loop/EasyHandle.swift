@@ -5,6 +5,8 @@ final class EasyHandle {
     let raw: UnsafeMutableRawPointer
     private let errorBuffer: UnsafeMutablePointer<CChar>
     private var headerList: UnsafeMutablePointer<curl_slist>?
+    /// A copy of the request's body.
+    private var body: UnsafeMutableRawBufferPointer?
     /// The first option that libcurl refused; a handle with one must not be used.
     private var failure = Int32(CURLE_OK.rawValue)
 
@@ -18,6 +20,7 @@ final class EasyHandle {
     deinit {
         ccurl_easy_free(raw)
         curl_slist_free_all(headerList)
+        body?.deallocate()
         errorBuffer.deallocate()
     }
 
@@ -29,6 +32,8 @@ final class EasyHandle {
         ccurl_easy_reset(raw)
         curl_slist_free_all(headerList)
         headerList = nil
+        body?.deallocate()
+        body = nil
         errorBuffer[0] = 0
         failure = Int32(CURLE_OK.rawValue)
     }
@@ -44,10 +49,25 @@ final class EasyHandle {
         set(CURLOPT_URL, request.url)
         setDeadlines(transfer, now: now)
         setReuse(request, configuration)
-        setMethod(request)
+        if !transfer.hasUpload { setMethod(request) }
+        transfer.prepare(self)
         setHeaders(request)
         setProxy(request)
         if let caFile = request.tls.caFile { set(CURLOPT_CAINFO, caFile) }
+        return failure
+    }
+
+    /// Frees the body once the final response's head is there, if all of it has been sent: then it is not sent again, and a
+    /// stream may last for hours. False if it is still needed.
+    func dropSentBody() -> Bool {
+        guard let body, ccurl_get_large(raw, CURLINFO_SIZE_UPLOAD_T) >= Int64(body.count) else { return body == nil }
+        body.deallocate()
+        self.body = nil
+        return true
+    }
+
+    /// For a response that is kept together.
+    func prepareExchange(_ request: CurlRequest) {
         if request.followRedirects, !request.singleSend {
             set(CURLOPT_FOLLOWLOCATION, 1)
             set(CURLOPT_MAXREDIRS, 10)
@@ -56,7 +76,24 @@ final class EasyHandle {
             // A too large Content-Length ends the transfer before the body comes.
             note(ccurl_set_large(raw, CURLOPT_MAXFILESIZE_LARGE, Int64(request.maxResponseBytes)))
         }
-        return failure
+    }
+
+    /// For a response that is handed over as it comes.
+    ///
+    /// - Parameter uploadLength: nil = no upload; within it nil = of unknown length.
+    func prepareStream(_ request: CurlRequest, uploadLength: Int64??) {
+        // The connection of a paused HTTP/2 stream stands still for all its streams in libcurl 7.88 (NGHTTP2_ERR_PAUSE),
+        // after up to 32 MiB that fit its window.
+        set(CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_1_1))
+        // What was checked is what is sent.
+        set(CURLOPT_PATH_AS_IS, 1)
+        // libcurl reads as much at a time.
+        set(CURLOPT_BUFFERSIZE, 32 << 10)
+        if HeaderName.first("accept", in: request.headers) == nil { append("Accept:") }
+        guard let uploadLength else { return }
+        set(CURLOPT_UPLOAD, 1)
+        note(ccurl_set_large(raw, CURLOPT_INFILESIZE_LARGE, uploadLength ?? -1))
+        if request.method != "PUT" { set(CURLOPT_CUSTOMREQUEST, request.method) }
     }
 
     private func setCallbacks(_ transfer: Transfer) {
@@ -76,7 +113,16 @@ final class EasyHandle {
                     guard let context, let data else { return 0 }
                     let transfer = Unmanaged<Transfer>.fromOpaque(context).takeUnretainedValue()
                     let bytes = UnsafeRawBufferPointer(start: data, count: size * count)
-                    return transfer.received(body: bytes) ? bytes.count : 0
+                    switch transfer.received(body: bytes) {
+                    case .taken: return bytes.count
+                    case .pause: return Int(CURL_WRITEFUNC_PAUSE)
+                    case .abort: return 0
+                    }
+                },
+                { target, size, count, context in
+                    guard let context, let target else { return Int(CURL_READFUNC_ABORT) }
+                    let transfer = Unmanaged<Transfer>.fromOpaque(context).takeUnretainedValue()
+                    return transfer.supply(UnsafeMutableRawBufferPointer(start: target, count: size * count))
                 },
                 { context, address, _, _, _ in
                     guard let context else { return Int32(CURL_PREREQFUNC_ABORT) }
@@ -110,7 +156,8 @@ final class EasyHandle {
 
     private func setDeadlines(_ transfer: Transfer, now: ContinuousClock.Instant) {
         // Of the response the loop sees to: at a deadline of its own libcurl gives up without a look at the socket.
-        var connect = min(transfer.request.connectTimeout, now.duration(to: transfer.deadline))
+        var connect = transfer.request.connectTimeout
+        if let deadline = transfer.deadline { connect = min(connect, now.duration(to: deadline)) }
         if let sendBy = transfer.request.sendBy { connect = min(connect, now.duration(to: sendBy)) }
         set(CURLOPT_CONNECTTIMEOUT_MS, Self.milliseconds(connect))
     }
@@ -125,7 +172,11 @@ final class EasyHandle {
     private func setMethod(_ request: CurlRequest) {
         let emptyIfMissing = ["POST", "PUT", "PATCH"].contains(request.method)
         if let body = request.body ?? (emptyIfMissing ? [] : nil) {
-            body.withUnsafeBytes { note(ccurl_set_body(raw, $0.baseAddress, Int64($0.count))) }
+            let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: body.count, alignment: 1)
+            copy.copyBytes(from: body)
+            self.body?.deallocate()
+            self.body = copy
+            note(ccurl_set_body(raw, copy.baseAddress, Int64(copy.count)))
             if request.method != "POST" { set(CURLOPT_CUSTOMREQUEST, request.method) }
         } else if request.method == "HEAD" {
             set(CURLOPT_NOBODY, 1)

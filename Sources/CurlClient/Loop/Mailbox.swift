@@ -6,6 +6,8 @@ final class Mailbox: Sendable {
     struct Delivery {
         var submissions: [Transfer]
         var cancellations: [Transfer]
+        /// Transfers for which a reader or a writer has made room.
+        var nudges: [Transfer]
         var isClosing: Bool
     }
 
@@ -17,11 +19,14 @@ final class Mailbox: Sendable {
         var phase = Phase.open
         var submissions: [Transfer] = []
         var cancellations: [Transfer] = []
+        var nudges: [Transfer] = []
         /// The loop is in its poll, or about to enter it, and nobody has woken it yet.
         var isAsleep = false
         var onClosed: [CheckedContinuation<Void, Never>] = []
 
-        var isEmpty: Bool { submissions.isEmpty && cancellations.isEmpty && phase == .open }
+        var isEmpty: Bool {
+            submissions.isEmpty && cancellations.isEmpty && nudges.isEmpty && phase == .open
+        }
     }
 
     private let state = NIOLockedValueBox(State())
@@ -47,6 +52,15 @@ final class Mailbox: Sendable {
         state.withLockedValue { state in
             guard state.phase == .open else { return }
             state.cancellations.append(transfer)
+            wakeIfAsleep(&state)
+        }
+    }
+
+    /// See ``Transfer/attend()``.
+    func nudge(_ transfer: Transfer) {
+        state.withLockedValue { state in
+            guard state.phase == .open else { return }
+            state.nudges.append(transfer)
             wakeIfAsleep(&state)
         }
     }
@@ -78,10 +92,11 @@ final class Mailbox: Sendable {
         state.withLockedValue { state in
             state.isAsleep = false
             let delivery = Delivery(
-                submissions: state.submissions, cancellations: state.cancellations,
+                submissions: state.submissions, cancellations: state.cancellations, nudges: state.nudges,
                 isClosing: state.phase != .open)
             state.submissions.removeAll(keepingCapacity: true)
             state.cancellations.removeAll(keepingCapacity: true)
+            state.nudges.removeAll(keepingCapacity: true)
             return delivery
         }
     }
@@ -100,6 +115,7 @@ final class Mailbox: Sendable {
             state.phase = .closed
             state.isAsleep = false
             state.cancellations = []
+            state.nudges = []
             defer { state.submissions = [] }
             return state.submissions
         }

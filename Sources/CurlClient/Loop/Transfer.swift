@@ -1,19 +1,28 @@
 import CCurl
 import Synchronization
 
-/// One exchange on its way through the loop.
-// @unchecked: `isCancelled` is atomic, `request` and the instants never change, `continuation` is set before the
-// mailbox's lock hands the transfer over to the loop's thread, and all the rest belongs to that thread.
-final class Transfer: @unchecked Sendable {
-    typealias Outcome = Result<CurlResponse, CurlError>
+/// One exchange on its way through the loop: what all kinds of it have in common.
+// @unchecked: `isCancelled` is atomic, `submitted` never changes, and all the rest belongs to the loop's thread, to which the
+// mailbox's lock hands the transfer over. What subclasses share with other threads has locks.
+class Transfer: @unchecked Sendable {
+    enum BodyReception {
+        case taken
+        /// The bytes are not taken; libcurl keeps them and reads no more.
+        case pause
+        case abort
+    }
 
-    let request: CurlRequest
+    /// Why the time of a transfer is over.
+    struct Lateness {
+        var code: CurlError.Code
+        var text: String
+    }
+
+    private(set) var request: CurlRequest
     let submitted: ContinuousClock.Instant
     /// Set by the cancelling task; the loop is told apart from that, through the mailbox.
     let isCancelled = Atomic<Bool>(false)
-    var continuation: CheckedContinuation<Outcome, Never>?
 
-    private(set) var collector: ResponseCollector
     private(set) var primaryIP: String?
     /// How often libcurl was about to send the request.
     private var sendings = 0
@@ -27,30 +36,66 @@ final class Transfer: @unchecked Sendable {
     init(_ request: CurlRequest) {
         self.request = request
         self.submitted = .now
-        self.collector = ResponseCollector(cap: request.maxResponseBytes)
     }
 
-    var deadline: ContinuousClock.Instant { submitted + request.totalTimeout }
+    /// The handle has a copy of the body.
+    func dropBody() { request.body = nil }
 
-    /// When it has to be over in the state it is in: sent or not.
-    var currentDeadline: ContinuousClock.Instant {
-        guard !mayHaveLeft else { return deadline }
-        let connected = min(submitted + request.connectTimeout, deadline)
-        return request.sendBy.map { min($0, connected) } ?? connected
-    }
+    // MARK: What the kinds differ in
 
-    func finish(_ outcome: Outcome) {
-        continuation?.resume(returning: outcome)
-        continuation = nil
-    }
+    /// The request's body comes by ``supply(_:)``.
+    var hasUpload: Bool { false }
+    /// Anything of the response came back.
+    var hasBegun: Bool { false }
+    /// Not even a reused connection that ended under the first sending is a reason to send again.
+    var mustNotBeSentAgain: Bool { request.singleSend }
+    /// For the whole of it; nil = none.
+    var deadline: ContinuousClock.Instant? { nil }
+    /// When it has to have gone on, in the state it is in after sending; nil = it may take its time.
+    var responseDeadline: ContinuousClock.Instant? { deadline }
+    /// What to say when `responseDeadline` has passed.
+    var responseLateness: Lateness { Lateness(code: .timeout, text: "no response in time") }
 
-    func finish(failing code: CurlError.Code, _ text: String, curlCode: Int32? = nil) {
+    /// Options beyond those of every request. The callbacks of the response are set.
+    func prepare(_ easy: EasyHandle) {}
+    func received(headerLine bytes: UnsafeRawBufferPointer) -> Bool { true }
+    func received(body bytes: UnsafeRawBufferPointer) -> BodyReception { .taken }
+    /// What libcurl's read callback returns.
+    func supply(_ target: UnsafeMutableRawBufferPointer) -> Int { 0 }
+    /// The next thing on the connection is the request.
+    func isSending() {}
+    /// The exchange is complete according to libcurl.
+    func succeed(on easy: EasyHandle) {}
+    func fail(_ error: CurlError) {}
+    /// Another thread has something for the transfer. A reason to end it, if there is one.
+    func attend() -> CurlError.Code? { nil }
+
+    func fail(_ code: CurlError.Code, _ text: String, curlCode: Int32? = nil) {
         let origin = URLText.origin(of: request.url)
-        finish(
-            .failure(
-                CurlError(
-                    code: code, unsent: !mayHaveLeft, message: "\(request.method) \(origin): \(text)",
-                    curlCode: curlCode)))
+        fail(
+            CurlError(
+                code: code, unsent: !mayHaveLeft, message: "\(request.method) \(origin): \(text)", curlCode: curlCode))
+    }
+}
+
+// Time.
+extension Transfer {
+    /// When it has to be over in the state it is in: sent or not.
+    var currentDeadline: ContinuousClock.Instant? {
+        guard !mayHaveLeft else { return responseDeadline }
+        var due = submitted + request.connectTimeout
+        if let deadline { due = min(due, deadline) }
+        return request.sendBy.map { min($0, due) } ?? due
+    }
+
+    /// What to say when `currentDeadline` has passed.
+    func lateness(at now: ContinuousClock.Instant) -> Lateness {
+        if let sendBy = request.sendBy, now >= sendBy, !mayHaveLeft {
+            return Lateness(
+                code: .sendByMissed, text: "the instant to send by passed before a connection was ready")
+        }
+        guard mayHaveLeft else { return Lateness(code: .timeout, text: "no connection in time") }
+        return responseLateness
     }
 }
 
@@ -64,20 +109,14 @@ extension Transfer {
         if let sendBy = request.sendBy, ContinuousClock.now > sendBy { return stop(.sendByMissed) }
         // libcurl asks a second time when it means to send again: because the reused connection ended under the first
         // sending, or the server refused the HTTP/2 stream.
-        if request.singleSend, sendings > 1 { return stop(.receive) }
+        if sendings > 1, mustNotBeSentAgain { return stop(.receive) }
         mayHaveLeft = true
+        isSending()
         return true
     }
 
-    func received(headerLine bytes: UnsafeRawBufferPointer) -> Bool {
-        collector.take(headerLine: bytes) || stop(.responseTooLarge)
-    }
-
-    func received(body bytes: UnsafeRawBufferPointer) -> Bool {
-        collector.take(body: bytes) || stop(.responseTooLarge)
-    }
-
-    private func stop(_ code: CurlError.Code) -> Bool {
+    /// Notes the reason and is false: for callbacks to return.
+    func stop(_ code: CurlError.Code) -> Bool {
         if abort == nil { abort = code }
         return false
     }

@@ -29,14 +29,7 @@ public struct CurlResponse: Sendable {
     }
 
     /// The value of the first header of this name; upper and lower case are the same (RFC 9110 §5.1).
-    public func first(_ name: String) -> String? {
-        headers.first { Self.sameName($0.name, name) }?.value
-    }
-
-    private static func sameName(_ one: String, _ other: String) -> Bool {
-        func lower(_ byte: UInt8) -> UInt8 { (0x41...0x5A).contains(byte) ? byte | 0x20 : byte }
-        return one.utf8.elementsEqual(other.utf8) { lower($0) == lower($1) }
-    }
+    public func first(_ name: String) -> String? { HeaderName.first(name, in: headers) }
 }
 
 /// The protocol that the response came by.

@@ -9,6 +9,8 @@ public struct DoubleUse: Sendable, Hashable {
         case served
         /// Answered as ordered; the order's name.
         case ordered(String)
+        /// The API refused the call because the account's quota is spent; see ``DoubleQuota``.
+        case exhausted
         /// Turned away because of what was presented.
         case refused(String)
         /// Turned away because of the request or the client.
@@ -18,6 +20,7 @@ public struct DoubleUse: Sendable, Hashable {
             switch self {
             case .served: "served"
             case .ordered(let name): "answered as ordered: \(name)"
+            case .exhausted: "over its quota"
             case .refused(let reason): "refused: \(reason)"
             case .malformed(let reason): "not a proper request: \(reason)"
             }
@@ -28,14 +31,29 @@ public struct DoubleUse: Sendable, Hashable {
     public internal(set) var sequence = 0
     public let at: MockInstant
     public let phase: Phase
+    /// Without the query.
+    public let path: String
     /// Nil where it cannot be told.
     public let account: String?
-    /// Of the refresh token, or whatever stands for it.
+    /// Of the refresh token, or whatever stands for it; of the access token in the API.
     public let presented: TokenFingerprint?
     public let outcome: Outcome
     /// A refresh token that had been replaced was presented again.
     public let isReuse: Bool
     public let issued: DoubleIssued?
+}
+
+extension Sequence<DoubleUse> {
+    /// Calls that an account's token was sent on although its quota was spent: in order, without the first of each time,
+    /// which nobody could know of before.
+    public func repeatedRefusals(of account: String) -> [DoubleUse] {
+        var wasExhausted = false
+        return filter { use in
+            guard use.phase == .api, use.account == account else { return false }
+            defer { wasExhausted = use.outcome == .exhausted }
+            return wasExhausted && use.outcome == .exhausted
+        }
+    }
 }
 
 /// What an answer handed out.

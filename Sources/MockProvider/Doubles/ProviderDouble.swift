@@ -11,6 +11,22 @@ import ServiceLifecycle
 ///
 /// It takes nothing on trust: a request that the provider would turn away is turned away, in the provider's own words,
 /// and every request is in the ledger.
+///
+/// Its API, for what calls it through Perennial, wants an access token that it has issued, and answers in the row's own
+/// words otherwise. It takes the token as bearer, in HTTP basic, and in any header, query parameter or cookie.
+///
+/// | path | a call with a good token gets |
+/// |---|---|
+/// | ``apiPath`` | the account, as the row's API would name it |
+/// | `/echo` | what was received, without the token: account, where the token was, method, authority, path, query, headers, length and SHA-256 of the body |
+/// | `/events?count=&interval=` | server-sent events, `{"n", "at"}` with `at` in ms since 1970 |
+/// | `/chunked?count=&size=&interval=` | chunks |
+/// | `/trailers?count=&size=` | chunks and the trailers `X-Count`, `X-Checksum` (SHA-256 of the body) |
+/// | `/drip?count=&interval=` | a body of announced length, byte by byte |
+/// | `/hold?interval=` | an answer that takes its time |
+/// | `/never`, `/stall?size=`, `/cut?size=` | nothing; half a body and silence; half a body and the end of the connection |
+///
+/// `count` is 10 if not given, 0 for no end; `interval` is in ms; `size` in bytes.
 public final class ProviderDouble: Service, Sendable {
     public let configuration: DoubleConfiguration
     private let state: NIOLockedValueBox<DoubleState>
@@ -32,9 +48,9 @@ public final class ProviderDouble: Service, Sendable {
             throw MockProviderError(.stopped, "a double runs once: make a new one to start again")
         }
         do {
-            let server = try MockHTTP.server(at: .hostname("127.0.0.1", port: 0), logger: logger, gate: listening) {
-                [self] request in answer(request.request, body: request.body)
-            }
+            let server = try MockHTTP.server(
+                at: .hostname("127.0.0.1", port: 0), logger: logger, gate: listening,
+                bodyUse: DoubleCall.bodyUse, answer: { [self] in answer($0) })
             try await server.run()
         } catch {
             let failure = MockProviderError(.listenFailed, "cannot listen on 127.0.0.1", underlying: error)
@@ -98,6 +114,35 @@ public final class ProviderDouble: Service, Sendable {
     /// Ends an account's grant, access tokens included.
     public func revoke(_ account: String) { state.withLockedValue { $0.revoke(account) } }
 
+    /// Ends an account's access tokens, which then count as expired; its grant stays good. A token that dies before its time.
+    ///
+    /// - Throws: ``MockProviderError`` for an account that there is not.
+    public func endAccessTokens(of account: String) throws(MockProviderError) {
+        guard state.withLockedValue({ $0.endAccessTokens(of: account, at: Self.now()) }) else {
+            throw MockProviderError(.invalidRequest, "there is no account \(account): grant it first")
+        }
+    }
+
+    /// Limits the calls of the API from now on; nil = as many as come. What was called before does not count.
+    ///
+    /// - Parameter account: nil = each account that has no quota of its own.
+    /// - Throws: ``MockProviderError`` for an account, or a fault that means a quota, that there is not.
+    public func setQuota(_ quota: DoubleQuota?, of account: String? = nil) throws(MockProviderError) {
+        if let fault = quota?.fault {
+            let names = configuration.apiFaults.filter { $0.meaning == .quota }.map(\.name)
+            guard names.contains(fault) else {
+                throw MockProviderError(
+                    .invalidFault, "there is no quota fault \"\(fault)\": use one of \(names.joined(separator: ", "))")
+            }
+        }
+        guard state.withLockedValue({ $0.setQuota(quota, of: account) }) else {
+            throw MockProviderError(.invalidRequest, "there is no account \(account ?? ""): grant it first")
+        }
+    }
+
+    /// How many answers of `/events`, `/never` and their like are under way: a caller that has gone away ends its own.
+    public var openStreams: Int { state.withLockedValue { $0.gauge }.value }
+
     /// Every request so far, oldest first.
     public var ledger: [DoubleUse] { state.withLockedValue { $0.uses } }
 
@@ -105,15 +150,12 @@ public final class ProviderDouble: Service, Sendable {
 
     private static func now() -> MockInstant { MockEndpoints.now() }
 
-    private func answer(_ request: Request, body: ByteBuffer) -> MockReply {
+    private func answer(_ whole: MockHTTP.WholeRequest) -> MockReply {
         let now = Self.now()
-        let query = request.uri.queryParameters
-        let incoming = DoubleRequest(
-            method: request.method, path: request.uri.path,
-            query: Dictionary(query.map { (String($0.key), String($0.value)) }, uniquingKeysWith: { $1 }),
-            authority: request.head.authority ?? "", headers: request.headers, body: body)
+        let incoming = DoubleRequest(whole)
         var reply = state.withLockedValue { state in
-            incoming.path == state.behaviour.apiPath ? state.api(incoming, at: now) : state.token(incoming, at: now)
+            incoming.path == state.behaviour.apiPath || DoubleCall(path: incoming.path) != nil
+                ? state.api(incoming, at: now) : state.token(incoming, at: now)
         }
         reply.headers[.date] = CivilTime(now).http
         return reply

@@ -10,6 +10,7 @@ final class MockEndpoints: Sendable {
     private let tokenEndpoint: TokenEndpoint
     private let state: NIOLockedValueBox<MockProviderState>
     private let authorization: AuthorizationEndpoint
+    private let calls = CallEndpoint()
 
     init(configuration: MockProviderConfiguration) {
         tokenEndpoint = TokenEndpoint(expiresInAsString: configuration.expiresInAsString)
@@ -28,10 +29,15 @@ final class MockEndpoints: Sendable {
         return state.withLockedValue { body(&$0, now) }
     }
 
-    func answer(_ request: Request, body: ByteBuffer) -> MockReply {
-        switch (request.method, request.uri.path) {
+    func answer(_ whole: MockHTTP.WholeRequest) -> MockReply {
+        let (request, body) = (whole.request, whole.body)
+        if DoubleCall(path: request.uri.path) != nil { return call(whole) }
+        return switch (request.method, request.uri.path) {
         case (.post, "/oauth2/token"): token(request, body: body)
-        case (.get, "/resource"): resource(request)
+        case (.get, "/resource"): call(whole)
+        case (.put, "/admin/quota"): replaceQuota(body)
+        case (.delete, "/admin/quota"): setQuota(nil)
+        case (.get, "/admin/calls"): callRecords(request)
         case (.get, "/ledger"): ledger(request)
         case (.get, "/livez"): .json(.ok, ByteBuffer(string: "{\"status\":\"ok\"}"))
         case (.post, "/admin/accounts"): seed(body)
@@ -42,6 +48,8 @@ final class MockEndpoints: Sendable {
         case (_, "/oauth2/token"), (_, "/admin/accounts"), (_, "/admin/revoke"): wrongMethod(allowed: "POST")
         case (_, "/resource"), (_, "/ledger"), (_, "/livez"): wrongMethod(allowed: "GET")
         case (_, "/admin/faults"): wrongMethod(allowed: "GET, PUT, DELETE")
+        case (_, "/admin/quota"): wrongMethod(allowed: "PUT, DELETE")
+        case (_, "/admin/calls"): wrongMethod(allowed: "GET")
         default:
             authorization.answer(request, body: body)
                 ?? .error(.notFound, "not_found", "There is nothing at this path")
@@ -63,23 +71,20 @@ final class MockEndpoints: Sendable {
         }
     }
 
-    private func resource(_ request: Request) -> MockReply {
-        let authorization = request.headers[.authorization]
-        let bearer = authorization.flatMap { header -> Substring? in
-            header.prefix(7).lowercased() == "bearer " ? header.dropFirst(7) : nil
-        }
+    private func call(_ whole: MockHTTP.WholeRequest) -> MockReply {
+        let request = DoubleRequest(whole)
+        let answer = withState { $0.resource(bearer: request.bearer.map { $0[...] }, at: $1) }
+        return calls.answer(request, answer, refusal: Self.refusal(answer), at: Self.now())
+    }
+
+    private static func refusal(_ answer: MockResourceAnswer) -> MockReply {
         var challenge = "Bearer"
-        switch withState({ $0.resource(bearer: bearer, at: $1) }) {
-        case .ok(let account):
-            var body = ByteBuffer(string: "{\"account\":")
-            body.writeJSON(account)
-            body.writeStaticString("}")
-            return .json(.ok, body)
+        switch answer {
         case .expired:
             challenge += " error=\"invalid_token\", error_description=\"The access token expired\""
         case .invalid:
             challenge += " error=\"invalid_token\", error_description=\"The access token is unknown or revoked\""
-        case .missing:
+        case .missing, .ok:
             break
         }
         var reply = MockReply.error(.unauthorized, "invalid_token", "A valid access token is needed")
@@ -157,6 +162,27 @@ final class MockEndpoints: Sendable {
     private func setFaults(_ faults: [MockFault]) -> MockReply {
         withState { state, _ in state.setFaults(faults) }
         return .json(.ok, encoded(faults))
+    }
+
+    private func replaceQuota(_ body: ByteBuffer) -> MockReply {
+        do throws(MockProviderError) {
+            return setQuota(try AdminEndpoint.decode(CallEndpoint.Quota.self, from: body))
+        } catch {
+            return .error(.badRequest, "invalid_request", error.message)
+        }
+    }
+
+    private func setQuota(_ quota: CallEndpoint.Quota?) -> MockReply {
+        calls.setQuota(quota)
+        return .json(.ok, encoded(quota))
+    }
+
+    private func callRecords(_ request: Request) -> MockReply {
+        let text = request.uri.queryParameters["after"] ?? "0"
+        guard let after = Int(text), after >= 0 else {
+            return .error(.badRequest, "invalid_request", "after must be a number, 0 or more")
+        }
+        return .json(.ok, encoded(calls.records(after: after)))
     }
 
     private func encoded(_ value: some Encodable) -> ByteBuffer {

@@ -11,10 +11,13 @@ import ServiceLifecycle
 /// | `GET /code` | shows the code that comes with it, as `code#state` |
 /// | `POST /device/code`, `GET`, `POST /device` | RFC 8628 |
 /// | `GET /resource` | answers the account of a valid bearer token, else 401 (RFC 6750 §3) |
+/// | `/echo`, `/events`, `/chunked`, `/trailers`, `/drip`, `/hold`, `/never`, `/stall`, `/cut` | the same check, and what ``ProviderDouble`` says of them |
 /// | `GET /ledger` | ``MockTotals``; with `detail=1` also every use, bounded by `after` (a sequence number) and `limit` |
 /// | `POST /admin/accounts` | `{"count", "prefix", "first", "lifetime", "expired", "provider"}` → JSON lines to import |
 /// | `GET`, `PUT`, `DELETE /admin/faults` | the faults in force, as a list of ``MockFault`` |
 /// | `POST /admin/revoke` | `{"account"}`: ends every grant of an account |
+/// | `PUT`, `DELETE /admin/quota` | `{"calls", "refill"}`: each account's calls until a 429 with Retry-After, and the seconds from then until there are as many again |
+/// | `GET /admin/calls` | whose token the last calls carried, when, and the status; `after` a sequence number |
 /// | `GET /livez` | 200 |
 public final class MockProviderServer: Service, Sendable {
     /// Larger request bodies are answered 413.
@@ -63,8 +66,8 @@ public final class MockProviderServer: Service, Sendable {
         let server = try MockHTTP.server(
             at: configuration.unixSocket.map { .unixDomainSocket(path: $0) }
                 ?? .hostname(configuration.host, port: configuration.port),
-            logger: logger, gate: listening
-        ) { endpoints.answer($0.request, body: $0.body) }
+            logger: logger, gate: listening, bodyUse: DoubleCall.bodyUse
+        ) { endpoints.answer($0) }
         // A Unix socket's file goes away with its channel.
         try await server.run()
     }

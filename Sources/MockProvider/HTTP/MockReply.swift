@@ -8,6 +8,8 @@ struct MockReply: Sendable {
     var body: ByteBuffer
     var delivery: MockTokenAnswer.Delivery = .complete
     var hold: Duration = .zero
+    /// Instead of `body`.
+    var stream: MockStream?
 
     init(_ status: HTTPResponse.Status, headers: HTTPFields, body: ByteBuffer = ByteBuffer()) {
         self.status = status

@@ -23,7 +23,7 @@ import Subprocess
 ///
 /// The server runs as a daemon of its own, so that it outlives a killed Perennial; the next one finds it and goes on.
 /// Processes that share the state directory share the server, and the last one to leave stops it.
-public final class EmbeddedRedis: Service {
+package final class EmbeddedRedis: Service {
     private let directory: String
     private let logger: Logger
     private let users: FileLock
@@ -32,7 +32,7 @@ public final class EmbeddedRedis: Service {
     /// Longest path of a Unix socket, in bytes (`sun_path` holds 108 with its end mark).
     private static let longestSocketPath = 107
 
-    public init(directory: String, logger: Logger) throws {
+    package init(directory: String, logger: Logger) throws {
         do {
             try FileManager.default.createDirectory(
                 atPath: directory, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
@@ -49,19 +49,19 @@ public final class EmbeddedRedis: Service {
         self.starter = try FileLock("\(directory)/start.lock")
     }
 
-    public var socketPath: String { "\(directory)/redis.sock" }
-    public var configuration: RedisConfiguration { RedisConfiguration(endpoint: .unixSocket(path: socketPath)) }
+    package var socketPath: String { "\(directory)/redis.sock" }
+    package var configuration: RedisConfiguration { RedisConfiguration(endpoint: .unixSocket(path: socketPath)) }
 
     /// Starts the server unless it runs already; returns when it answers.
     ///
     /// - Throws: ``StartError`` when redis-server is missing or does not come up.
-    public func start() async throws {
+    package func start() async throws {
         users.takeShared()
         try await ensureRunning()
     }
 
     /// Watches over the server until shutdown: a killed one is started again from its append-only file.
-    public func run() async throws {
+    package func run() async throws {
         await cancelWhenGracefulShutdown { [self] in
             while !Task.isCancelled {
                 try? await Task.sleep(for: .milliseconds(200))
@@ -79,7 +79,7 @@ public final class EmbeddedRedis: Service {
     }
 
     /// Stops the server if no other process uses this state directory.
-    public func stop() async {
+    package func stop() async {
         guard users.tryExclusive() else { return users.release() }
         if let pid, isAlive {
             // SIGTERM is an orderly SHUTDOWN: redis-server syncs its append-only file first.

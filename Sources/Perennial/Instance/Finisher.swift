@@ -13,6 +13,8 @@ struct Finisher: Service {
     let curl: CurlClient
     /// Nil where no webhooks are configured.
     let webhookCurl: CurlClient?
+    /// Nil where no routes are configured.
+    let gatewayCurl: CurlClient?
     let removesJournal: Bool
 
     func run() async throws {
@@ -24,6 +26,7 @@ struct Finisher: Service {
             await journal.close(removingIfEmpty: removesJournal)
             await curl.shutdown()
             await webhookCurl?.shutdown()
+            await gatewayCurl?.shutdown()
         }.value
     }
 }

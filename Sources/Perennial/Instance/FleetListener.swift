@@ -16,6 +16,8 @@ struct FleetListener: Service {
     let fallbacks: FallbackDesk?
     /// Nil where no pools are configured.
     let pools: PoolWatch?
+    /// The same.
+    let desk: PoolDesk?
     /// Nil where none are made.
     let acquisitions: AcquisitionFinisher?
 
@@ -23,13 +25,18 @@ struct FleetListener: Service {
         await cancelWhenGracefulShutdown {
             for await signal in feed.signals() { handle(signal) }
         }
-        cache.subscriptionChanged(isUp: false)
+        subscriptionChanged(isUp: false)
+    }
+
+    private func subscriptionChanged(isUp: Bool) {
+        cache.subscriptionChanged(isUp: isUp)
+        desk?.subscriptionChanged(isUp: isUp)
     }
 
     private func handle(_ signal: FleetSignal) {
         switch signal {
         case .connected:
-            cache.subscriptionChanged(isUp: true)
+            subscriptionChanged(isUp: true)
             hub.signalAll()
             leadership?.scheduleChanged()
             leftovers.storeIsBack()
@@ -37,20 +44,24 @@ struct FleetListener: Service {
             link.outages.mayBeBack()
             webhooks?.mayHaveMissed()
         case .disconnected:
-            cache.subscriptionChanged(isUp: false)
+            subscriptionChanged(isUp: false)
         case .changed(let change):
             if change.outcome == .removed { cache.forget(change.account) } else { cache.invalidate(change) }
+            desk?.accountChanged(change)
             hub.signal(change.account)
             fallbacks?.note(change)
             if change.outcome.movesSchedule { leadership?.scheduleChanged() }
             tellWebhooks(of: change)
-            pools?.accountChanged(change.outcome)
+            pools?.accountChanged(change)
         case .eventsAppended(let partition):
             webhooks?.eventsAppended(partition)
         case .leaderReleased:
             leadership?.leaderReleased()
         case .providerResumed:
             leadership?.scheduleChanged()
+        case .cooldownChanged(let pool, let change):
+            desk?.cooldownChanged(change, in: pool)
+            pools?.cooldownChanged(change.value.key, in: pool)
         }
     }
 

@@ -10,6 +10,8 @@ import RefreshCore
 enum Host {
     static var name: String { ProcessInfo.processInfo.hostName }
 
+    static var environment: [String: String] { ProcessInfo.processInfo.environment }
+
     static var wallTime: WallTime {
         WallTime(seconds: Date().timeIntervalSince1970)
     }

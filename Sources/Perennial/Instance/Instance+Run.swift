@@ -8,7 +8,7 @@ extension Instance {
     ///
     /// - Parameter patience: how long to wait for Redis before giving up.
     /// - Throws: ``StoreUnavailable`` when Redis is not there, and what `body` throws.
-    public func withStore<Result: Sendable>(
+    package func withStore<Result: Sendable>(
         patience: Duration = .seconds(10), logger: Logger, _ body: @Sendable @escaping (Instance) async throws -> Result
     ) async throws -> Result {
         let group = ServiceGroup(
@@ -51,6 +51,6 @@ extension Instance {
 }
 
 /// Redis did not become available in time.
-public struct StoreUnavailable: Error, Sendable, CustomStringConvertible {
-    public let description: String
+package struct StoreUnavailable: Error, Sendable, CustomStringConvertible {
+    package let description: String
 }

@@ -1,4 +1,6 @@
+package import CoreMetrics
 import CurlClient
+import Gateway
 import Journal
 import Logging
 import PerennialConfiguration
@@ -12,34 +14,38 @@ import Webhooks
 
 /// One Perennial process, put together: everything from the configuration to the services that keep it going, except
 /// the faces it shows to callers.
-public struct Instance: Sendable {
+package struct Instance: Sendable {
     /// What the process is there for.
-    public enum Role: Sendable, Hashable {
+    package enum Role: Sendable, Hashable {
         /// Serves callers at these addresses, and stands for election unless proactive refreshing is off.
         case server(listen: [String])
         /// Runs one command and leaves: refreshes lazily, never leads, announces nothing.
         case command
     }
 
-    public let id: InstanceID
-    public let configuration: PerennialConfiguration
-    public let link: RedisLink
-    public let coordinator: RefreshCoordinator
-    public let reader: TokenReader
-    public let directory: RedisAccountDirectory
-    public let orphans: RedisOrphanStore
-    public let intake: AccountIntake
-    public let registry: RedisInstanceRegistry
-    public let providerMonitor: RedisProviderMonitor
-    public let schedule: RedisScheduleStore
-    public let leases: RedisLeaseStore
-    public let time: FleetClock
+    package let id: InstanceID
+    package let configuration: PerennialConfiguration
+    package let link: RedisLink
+    package let coordinator: RefreshCoordinator
+    package let reader: TokenReader
+    package let directory: RedisAccountDirectory
+    package let orphans: RedisOrphanStore
+    package let intake: AccountIntake
+    package let registry: RedisInstanceRegistry
+    package let providerMonitor: RedisProviderMonitor
+    package let schedule: RedisScheduleStore
+    package let leases: RedisLeaseStore
+    package let time: FleetClock
+    /// Nil where no pools are configured.
+    package let pools: PoolDesk?
+    /// Nil where no routes are configured, and for commands.
+    package let gateway: Gateway?
     /// Nil where this instance does not stand for election.
-    public let leadership: Leadership?
+    package let leadership: Leadership?
     /// What keeps the instance going, in order of dependency; shut down in the reverse order.
-    public let services: [any Service]
+    package let services: [any Service]
     /// Shut down first: lets go of the lease.
-    public let lastServices: [any Service]
+    package let lastServices: [any Service]
 
     let embedded: EmbeddedRedis?
 
@@ -51,8 +57,9 @@ public struct Instance: Sendable {
     /// external Redis: that is tried again and again by the services.
     ///
     /// - Throws: ``StartError``, `SealingError`, `JournalError` or `RedisError`, each saying what to do.
-    public static func assemble(
-        _ configuration: PerennialConfiguration, role: Role, logger: Logger
+    package static func assemble(
+        _ configuration: PerennialConfiguration, role: Role, metrics: any MetricsFactory = MetricsSystem.factory,
+        logger: Logger
     ) async throws -> Instance {
         let state = try StateDirectory(creating: configuration.stateDirectory)
         let ring = try keyRing(configuration, state: state)
@@ -92,7 +99,8 @@ public struct Instance: Sendable {
         let deck = FlightDeck(
             store: RedisAccountStore(link: link, origin: id, logger: logger),
             endpoint: TokenEndpointClient(catalog: configuration.providers, transport: curl, time: time),
-            journal: journal, time: time, hub: hub, cache: cache, logger: logger)
+            journal: journal, time: time, hub: hub, cache: cache,
+            statistics: RefreshStatistics(metrics: metrics), logger: logger)
         let coordinator = RefreshCoordinator(
             deck: deck, policies: configuration.providers, origin: id,
             configuration: .init(fallbackReread: configuration.refresh.fallbackReread))
@@ -124,12 +132,14 @@ public struct Instance: Sendable {
                 another one, which has to have it on
                 """)
         }
-        let poolStore = RedisPoolStore(link: link, origin: id)
-        let pools =
+        let poolStore = RedisPoolStore(link: link, origin: id, logger: logger)
+        let cooldowns = RedisCooldownStore(link: link)
+        let watch =
             leads && !configuration.pools.settings.isEmpty
             ? PoolWatch(
-                pools: configuration.pools.pools, store: poolStore, keeper: keeper, time: time,
-                interval: isFrugal ? .seconds(3600) : .seconds(30), logger: logger) : nil
+                pools: configuration.pools.pools, store: poolStore, cooldowns: cooldowns, keeper: keeper, time: time,
+                interval: isFrugal ? .seconds(3600) : .seconds(30), pause: .seconds(isFrugal ? 10 : 1), logger: logger)
+            : nil
         var leadership: Leadership?
         var lastServices: [any Service] = []
         var heartbeat: Heartbeat?
@@ -138,7 +148,7 @@ public struct Instance: Sendable {
             if leads {
                 leadership = Leadership(
                     leases: leases, schedule: schedule, coordinator: coordinator, configuration: configuration,
-                    instance: id, time: time, cache: cache, pulse: pulse, webhooks: webhooks, pools: pools,
+                    instance: id, time: time, cache: cache, pulse: pulse, webhooks: webhooks, pools: watch,
                     logger: logger,
                     tell: { epoch throws(StoreError) in
                         _ = try await RedisEventLog(link: link).leaderChanged(to: id, epoch: epoch)
@@ -157,6 +167,28 @@ public struct Instance: Sendable {
         }
 
         let fallbacks = fallbacks(configuration, poolStore, rest: .seconds(isFrugal ? 60 : 5), logger)
+        let reader = TokenReader(
+            coordinator: coordinator, policies: configuration.providers, fallbacks: fallbacks)
+        let desk =
+            configuration.pools.settings.isEmpty
+            ? nil
+            : PoolDesk(
+                settings: configuration.pools.pools, pools: poolStore, cooldowns: cooldowns,
+                slots: RedisSlotStore(link: link), reader: reader, keeper: keeper,
+                fallbacks: configuration.poolFallbacks, seed: .random(in: .min ... .max),
+                metrics: metrics, logger: logger)
+        // Apart from the exchanges as well: calls may be many, and last long.
+        let gatewayCurl =
+            role == .command || configuration.routes.isEmpty
+            ? nil
+            : CurlClient(configuration: .init(maxConnectionsPerHost: 0, maxIdleConnections: 512))
+        let gateway = try gatewayCurl.map { curl in
+            Gateway(
+                routes: configuration.routes, tokens: reader, pools: desk, upstream: CurlUpstream(curl: curl),
+                providers: configuration.providers, time: time,
+                spillDirectory: try state.makeSpill(configuration.spill.directory), spill: configuration.spill,
+                metrics: metrics, logger: logger)
+        }
         let leftovers = Leftovers(coordinator: coordinator, link: link, time: time, logger: logger)
         var services: [any Service] = []
         if let embedded { services.append(embedded) }
@@ -164,7 +196,7 @@ public struct Instance: Sendable {
         services.append(
             Finisher(
                 coordinator: coordinator, acquisitions: keeper, journal: journal, curl: curl, webhookCurl: webhookCurl,
-                removesJournal: role == .command))
+                gatewayCurl: gatewayCurl, removesJournal: role == .command))
         services.append(StoreOpener(link: link, isQuiet: role == .command, logger: logger))
         let finisher = keeper.map {
             AcquisitionFinisher(
@@ -173,7 +205,7 @@ public struct Instance: Sendable {
         services.append(
             FleetListener(
                 feed: RedisChangeFeed(link: link), cache: cache, hub: hub, leadership: leadership,
-                leftovers: leftovers, link: link, webhooks: webhooks, fallbacks: fallbacks, pools: pools,
+                leftovers: leftovers, link: link, webhooks: webhooks, fallbacks: fallbacks, pools: watch, desk: desk,
                 acquisitions: finisher))
         services.append(leftovers)
         if let finisher { services.append(finisher) }
@@ -184,11 +216,12 @@ public struct Instance: Sendable {
 
         return Instance(
             id: id, configuration: configuration, link: link, coordinator: coordinator,
-            reader: TokenReader(coordinator: coordinator, policies: configuration.providers, fallbacks: fallbacks),
+            reader: reader,
             directory: directory,
             orphans: RedisOrphanStore(link: link, policies: configuration.providers, origin: id),
             intake: intake, registry: registry, providerMonitor: RedisProviderMonitor(link: link), schedule: schedule,
-            leases: leases, time: time, leadership: leadership, services: services, lastServices: lastServices,
+            leases: leases, time: time, pools: desk, gateway: gateway, leadership: leadership, services: services,
+            lastServices: lastServices,
             embedded: embedded)
     }
 
@@ -231,7 +264,7 @@ public struct Instance: Sendable {
     }
 
     /// Why the store cannot be used right now; nil when it can.
-    public var storeObstacle: String? {
+    package var storeObstacle: String? {
         if let reason = link.gate.reason {
             if case .away(let cause) = link.client.connectionState, reason.code == .unavailable { return cause }
             return reason.message
@@ -246,7 +279,7 @@ public struct Instance: Sendable {
 
     /// Answers in this instance's journal that hold no tokens by the provider's rules: nothing will become of them by
     /// itself, and a person has to look.
-    public func unusableAnswers() async -> [JournalEntry] {
+    package func unusableAnswers() async -> [JournalEntry] {
         await coordinator.deck.journal.pending().filter { entry in
             if case .rotated = configuration.providers.interpret(entry.response, provider: entry.provider) {
                 return false
@@ -256,7 +289,7 @@ public struct Instance: Sendable {
     }
 
     /// Whether changes of the fleet reach this instance.
-    public var isSubscribed: Bool {
+    package var isSubscribed: Bool {
         coordinator.deck.cache.isSubscribed
     }
 }

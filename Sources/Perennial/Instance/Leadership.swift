@@ -7,7 +7,7 @@ import ServiceLifecycle
 import Webhooks
 
 /// Stands for election, and while it leads refreshes what is due, delivers events and looks after the pools.
-public final class Leadership: Service {
+package final class Leadership: Service {
     private let keeper: LeaseKeeper
     private let scheduler: ProactiveScheduler
     private let pulse: Wakeup
@@ -48,12 +48,12 @@ public final class Leadership: Service {
         self.pulse = pulse
     }
 
-    public var isLeader: Bool { keeper.isLeader }
+    package var isLeader: Bool { keeper.isLeader }
 
     func scheduleChanged() { scheduler.scheduleChanged() }
     func leaderReleased() { keeper.leaderReleased() }
 
-    public func run() async throws {
+    package func run() async throws {
         scheduler.announce()
         await cancelWhenGracefulShutdown { [self] in
             await keeper.run { reign in

@@ -1,37 +1,37 @@
-public import PerennialConfiguration
+import PerennialConfiguration
 
 /// The log-ins of this machine's state directory that have been received and are not known to be in the store.
-public struct LoginVault: Sendable {
+package struct LoginVault: Sendable {
     private let vault: SealedVault<KeptLogin>
 
     /// - Throws: `SealingError` or ``StartError`` when the sealing keys cannot be read.
-    public init(_ configuration: PerennialConfiguration) throws {
+    package init(_ configuration: PerennialConfiguration) throws {
         let state = try StateDirectory(creating: configuration.stateDirectory)
         vault = SealedVault(
             path: state.logins, of: "login", suffix: "login",
             ring: try Instance.keyRing(configuration, state: state))
     }
 
-    public var path: String { vault.path }
+    package var path: String { vault.path }
 
     /// Returns only when the log-in is on disk (fsync).
     ///
     /// - Throws: ``StartError``, or `SealingError`: what cannot be sealed is not written.
-    public func keep(_ login: KeptLogin) throws {
+    package func keep(_ login: KeptLogin) throws {
         try vault.keep(login, as: login.attempt)
     }
 
     /// Forgets a log-in that the store has, or that is of no use.
-    public func drop(_ attempt: String) {
+    package func drop(_ attempt: String) {
         vault.drop(attempt)
     }
 
     /// The names of those that are kept, in order.
-    public func attempts() -> [String] { vault.names() }
+    package func attempts() -> [String] { vault.names() }
 
     /// - Throws: ``StartError`` where there is none of that name or it cannot be read, `SealingError` where no key at hand
     ///   opens it.
-    public func open(_ attempt: String) throws -> KeptLogin {
+    package func open(_ attempt: String) throws -> KeptLogin {
         try vault.open(attempt)
     }
 }

@@ -1,7 +1,7 @@
-public import Logging
+import Logging
 import NIOConcurrencyHelpers
-public import PerennialConfiguration
-public import RefreshCore
+import PerennialConfiguration
+import RefreshCore
 import Sealing
 
 /// A run as it is written to disk.
@@ -53,7 +53,7 @@ private struct KeptRun: Codable {
 }
 
 /// The runs of chains, in this machine's state directory, whose accounts are not known to be in the store.
-public struct AcquisitionVault: AcquisitionRunVault {
+package struct AcquisitionVault: AcquisitionRunVault {
     private let vault: SealedVault<KeptRun>
     /// Those that cannot be read and of which that has been said.
     private let told = NIOLockedValueBox<Set<String>>([])
@@ -65,13 +65,13 @@ public struct AcquisitionVault: AcquisitionRunVault {
     }
 
     /// - Throws: `SealingError` or ``StartError`` when the sealing keys cannot be read.
-    public init(_ configuration: PerennialConfiguration, logger: Logger) throws {
+    package init(_ configuration: PerennialConfiguration, logger: Logger) throws {
         let state = try StateDirectory(creating: configuration.stateDirectory)
         self.init(
             path: state.acquisitions, ring: try Instance.keyRing(configuration, state: state), logger: logger)
     }
 
-    public func keep(_ run: AcquisitionRun) throws(AcquisitionFailure) {
+    package func keep(_ run: AcquisitionRun) throws(AcquisitionFailure) {
         do {
             try vault.keep(KeptRun(run), as: run.attempt.rawValue)
         } catch {
@@ -79,11 +79,11 @@ public struct AcquisitionVault: AcquisitionRunVault {
         }
     }
 
-    public func drop(_ attempt: AttemptID) {
+    package func drop(_ attempt: AttemptID) {
         vault.drop(attempt.rawValue)
     }
 
-    public func left() -> [AcquisitionRun] {
+    package func left() -> [AcquisitionRun] {
         vault.names().compactMap { name in
             do {
                 return try vault.open(name).run(AttemptID(rawValue: name))

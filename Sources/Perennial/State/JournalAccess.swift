@@ -15,7 +15,7 @@ extension JournalDirectory {
     /// journal, and starts nothing.
     ///
     /// - Throws: `SealingError` or ``StartError`` when the sealing keys cannot be read.
-    public init(lookingInto configuration: PerennialConfiguration, logger: Logger) throws {
+    package init(lookingInto configuration: PerennialConfiguration, logger: Logger) throws {
         let state = StateDirectory(existing: configuration.stateDirectory)
         let ring: KeyRing
         if configuration.sealing == nil, configuration.redis.isEmbedded,

@@ -69,7 +69,7 @@ struct AccountBody {
     }
 
     /// RFC 3339 or seconds since 1970.
-    private static func time(_ value: JSONValue?, of field: String) throws(Problem) -> WallTime? {
+    static func time(_ value: JSONValue?, of field: String) throws(Problem) -> WallTime? {
         let seconds: Double
         switch value {
         case .none: return nil

@@ -111,7 +111,7 @@ public enum AccountDocument {
         }
     }
 
-    private static func write(_ fault: RefreshFault?, to writer: inout JSONWriter) {
+    static func write(_ fault: RefreshFault?, to writer: inout JSONWriter) {
         guard let fault else { return writer.null() }
         writer.object { writer in
             writer.key("kind")

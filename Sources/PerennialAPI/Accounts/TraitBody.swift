@@ -97,16 +97,31 @@ extension AccountFilter {
     ///
     /// - Throws: ``Problem`` (400) naming the parameter that is not acceptable.
     init(_ query: inout RequestQuery) throws(Problem) {
+        try self.init(
+            provider: query.take("provider"), pool: query.take("pool"), tier: query.take("tier"),
+            label: query.take("label"), status: query.take("status"))
+    }
+
+    /// Takes the same, except labels, out of an object.
+    init(_ fields: inout JSONFields) throws(Problem) {
+        try self.init(
+            provider: fields.string("provider"), pool: fields.string("pool"), tier: fields.string("tier"), label: nil,
+            status: fields.string("status"))
+    }
+
+    private init(
+        provider: String?, pool: String?, tier: String?, label: String?, status: String?
+    ) throws(Problem) {
         self.init()
         do throws(InvalidName) {
-            provider = try query.take("provider").map { text throws(InvalidName) in try ProviderName(text) }
-            pool = try query.take("pool").map { text throws(InvalidName) in try PoolName(text) }
-            tier = try query.take("tier").map { text throws(InvalidName) in try TierName(text) }
-            if let label = query.take("label") { labels = try Self.labels([label]) }
+            self.provider = try provider.map { text throws(InvalidName) in try ProviderName(text) }
+            self.pool = try pool.map { text throws(InvalidName) in try PoolName(text) }
+            self.tier = try tier.map { text throws(InvalidName) in try TierName(text) }
+            if let label { labels = try Self.labels([label]) }
         } catch {
             throw Problem(.malformedRequest, error.description)
         }
-        if let text = query.take("status") {
+        if let text = status {
             guard let status = AccountStatus(rawValue: text) else {
                 let known = AccountStatus.allCases.map(\.rawValue).joined(separator: ", ")
                 throw Problem(.malformedRequest, "status has to be one of \(known)")

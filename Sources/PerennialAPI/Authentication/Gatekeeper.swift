@@ -4,6 +4,10 @@ import RefreshCore
 struct CallerEvidence: Sendable {
     var host: Substring?
     var origin: Substring?
+    /// `Sec-Fetch-Site` and `Sec-Fetch-Mode`, which browsers send and pages cannot set (Fetch Metadata Request Headers, §2);
+    /// looked at for the gateway only.
+    var fetchSite: Substring?
+    var fetchMode: Substring?
     var authorization: Substring?
     /// `X-Perennial-Key`.
     var key: Substring?
@@ -59,6 +63,23 @@ struct Gatekeeper: Sendable {
         }
     }
 
+    /// Whether callers are trusted for being on this machine, as the pages in a browser on it are not.
+    func trustsPlace(_ evidence: CallerEvidence) -> Bool { keys == nil && !evidence.isLocalSocket }
+
+    /// Beside ``admit(_:needing:)`` for calls that a page could make an upstream answer by a link, an image or a form: these come
+    /// without `Origin`.
+    ///
+    /// - Throws: ``Problem`` for a request of a browser that is not one of a script of this very origin.
+    func admitForwarding(_ evidence: CallerEvidence) throws(Problem) {
+        guard trustsPlace(evidence) else { return }
+        let isForeign = evidence.fetchSite.map { $0 != "same-origin" && $0 != "none" } ?? false
+        guard !isForeign, evidence.fetchMode != "navigate" else {
+            throw Problem(
+                .forbiddenOrigin,
+                "no caller keys are configured, so browsers are not served by the gateway: configure auth.keys_file")
+        }
+    }
+
     private func unauthorized(_ detail: String, challenge: String) -> Problem {
         var problem = Problem(.unauthorized, detail)
         problem.headers = [.init(name: "WWW-Authenticate", value: challenge)]
@@ -99,7 +120,7 @@ struct Gatekeeper: Sendable {
     }
 
     /// Whether the origin `http://HOST:PORT` (RFC 6454) is the host that was asked.
-    private static func isOrigin(_ origin: Substring, of host: Substring) -> Bool {
+    static func isOrigin(_ origin: Substring, of host: Substring) -> Bool {
         guard let colon = origin.utf8.firstIndex(of: UInt8(ascii: ":")),
             origin[colon...].utf8.starts(with: "://".utf8)
         else { return false }

@@ -66,6 +66,13 @@ struct JSONWriter {
         needsComma = true
     }
 
+    /// A value that is JSON already.
+    mutating func json(_ value: [UInt8]) {
+        separate()
+        bytes.append(contentsOf: value)
+        needsComma = true
+    }
+
     mutating func bool(_ value: Bool) {
         raw(value ? "true" : "false")
     }

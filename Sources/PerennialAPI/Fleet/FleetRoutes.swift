@@ -1,7 +1,7 @@
 import HTTPTypes
 import RefreshCore
 
-/// `/v1/instances`, `/livez` and `/readyz`.
+/// `/v1/instances`, `/livez`, `/readyz` and `/metrics`.
 struct FleetRoutes: Sendable {
     let backend: APIBackend
 
@@ -48,6 +48,13 @@ struct FleetRoutes: Sendable {
                 writer.integer(Int64(commands))
             }
         }
+    }
+
+    /// What this instance counts, for Prometheus to scrape.
+    func metrics(_ api: APIRequest) throws(Problem) -> APIAnswer {
+        try RequestQuery(api.query).finish(allowed: [])
+        guard let metrics = backend.metrics else { throw Problem(.notFound, "this process keeps no metrics") }
+        return APIAnswer(body: metrics(), contentType: "text/plain; version=0.0.4; charset=utf-8")
     }
 
     /// The process answers: that is all a liveness probe may ask.

@@ -24,6 +24,21 @@ extension Problem {
         cause = failure.cause
     }
 
+    /// Why a pool gives no token.
+    init(_ failure: PoolFailure, now: WallTime) {
+        let code: Code =
+            switch failure.kind {
+            case .poolNotFound: .poolNotFound
+            case .notInPool: .notInPool
+            case .exhausted: .poolExhausted
+            case .generationConflict: .generationConflict
+            case .cancelled: .shuttingDown
+            case .storeUnavailable: .storeUnavailable
+            }
+        self.init(code, failure.message)
+        retryAt = failure.retryAfter.map { now + $0 }
+    }
+
     /// What the store had against it.
     init(_ error: StoreError, account: AccountID? = nil) {
         let (code, advice): (Code, String) =

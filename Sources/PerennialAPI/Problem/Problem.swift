@@ -16,6 +16,9 @@ struct Problem: Error, Sendable, Hashable {
         case notFound = "not_found"
         case accountNotFound = "account_not_found"
         case orphanNotFound = "orphan_not_found"
+        case poolNotFound = "pool_not_found"
+        case notInPool = "not_in_pool"
+        case poolExhausted = "pool_exhausted"
         case methodNotAllowed = "method_not_allowed"
         case disabled
         case generationConflict = "generation_conflict"
@@ -24,6 +27,7 @@ struct Problem: Error, Sendable, Hashable {
         case refreshTokenRefused = "refresh_token_refused"
         case refreshTokenInUse = "refresh_token_in_use"
         case preconditionFailed = "precondition_failed"
+        case notAcceptable = "not_acceptable"
         case bodyTooLarge = "body_too_large"
         case headersTooLarge = "headers_too_large"
         case unsupportedMediaType = "unsupported_media_type"
@@ -43,6 +47,21 @@ struct Problem: Error, Sendable, Hashable {
         case timedOut = "timed_out"
         case shuttingDown = "shutting_down"
         case internalError = "internal_error"
+        // Of the gateway.
+        case routeNotFound = "route_not_found"
+        case pathRefused = "path_refused"
+        case choiceMissing = "choice_missing"
+        case choiceRefused = "choice_refused"
+        case expectationFailed = "expectation_failed"
+        case bodyTooSlow = "body_too_slow"
+        case notImplemented = "not_implemented"
+        case upgradeRefused = "upgrade_refused"
+        case loopDetected = "loop_detected"
+        case tokenUnusable = "token_unusable"
+        case upstreamUnreachable = "upstream_unreachable"
+        case upstreamBroken = "upstream_broken"
+        case upstreamTimeout = "upstream_timeout"
+        case proxyFailed = "proxy_failed"
     }
 
     var code: Code
@@ -115,24 +134,35 @@ struct Problem: Error, Sendable, Hashable {
 extension Problem.Code {
     var status: Int {
         switch self {
-        case .malformedBody, .malformedRequest, .invalidAccount, .invalidAccountID, .invalidETag: 400
+        case .malformedBody, .malformedRequest, .invalidAccount, .invalidAccountID, .invalidETag, .pathRefused,
+            .choiceMissing:
+            400
         case .unauthorized: 401
-        case .insufficientScope, .forbiddenHost, .forbiddenOrigin: 403
-        case .notFound, .accountNotFound, .orphanNotFound: 404
+        case .insufficientScope, .forbiddenHost, .forbiddenOrigin, .choiceRefused: 403
+        case .notFound, .accountNotFound, .orphanNotFound, .routeNotFound, .poolNotFound, .notInPool: 404
         case .methodNotAllowed: 405
+        case .notAcceptable: 406
+        case .bodyTooSlow: 408
         case .disabled, .generationConflict, .otherProvider, .refreshUnderWay, .refreshTokenRefused,
             .refreshTokenInUse:
             409
         case .preconditionFailed: 412
         case .bodyTooLarge: 413
         case .unsupportedMediaType: 415
+        case .expectationFailed: 417
         case .reauthRequired, .outcomeUnknown: 424
+        case .poolExhausted: 429
         case .headersTooLarge: 431
         case .storeCorrupt, .sealingFailed, .internalError: 500
-        case .unknownProvider, .providerMisconfigured, .providerUnavailable: 502
+        case .notImplemented, .upgradeRefused: 501
+        case .unknownProvider, .providerMisconfigured, .providerUnavailable, .tokenUnusable, .upstreamUnreachable,
+            .upstreamBroken, .proxyFailed:
+            502
         case .providerThrottled, .coolingDown, .storeUnavailable, .storeRefused, .storeOutcomeUnknown,
             .journalUnavailable, .timedOut, .shuttingDown:
             503
+        case .upstreamTimeout: 504
+        case .loopDetected: 508
         }
     }
 
@@ -150,7 +180,11 @@ extension Problem.Code {
         case .notFound: "There is nothing here"
         case .accountNotFound: "There is no such account"
         case .orphanNotFound: "There is no such orphan"
+        case .poolNotFound: "There is no such pool"
+        case .notInPool: "The account is not in the pool"
+        case .poolExhausted: "No account of the pool is available"
         case .methodNotAllowed: "The method is not allowed here"
+        case .notAcceptable: "The answer cannot be had in that form"
         case .disabled: "The account is paused"
         case .generationConflict: "The generation does not exist yet"
         case .otherProvider: "The account exists at another provider"
@@ -177,6 +211,20 @@ extension Problem.Code {
         case .timedOut: "Another refresh takes too long"
         case .shuttingDown: "The instance is shutting down"
         case .internalError: "The instance has failed"
+        case .routeNotFound: "There is no such route"
+        case .pathRefused: "The path is not acceptable"
+        case .choiceMissing: "The request names no account"
+        case .choiceRefused: "The route does not allow this choice"
+        case .expectationFailed: "The expectation cannot be met"
+        case .bodyTooSlow: "The request body came too slowly"
+        case .notImplemented: "The request needs what is not supported"
+        case .upgradeRefused: "The upgrade is not supported"
+        case .loopDetected: "The request goes round in circles"
+        case .tokenUnusable: "The token cannot be sent"
+        case .upstreamUnreachable: "The upstream cannot be reached"
+        case .upstreamBroken: "The upstream gives no usable answer"
+        case .upstreamTimeout: "The upstream does not answer in time"
+        case .proxyFailed: "The proxy of the account cannot be used"
         }
     }
 }

@@ -53,9 +53,14 @@ struct APIRequest: Sendable {
 struct APIAnswer: Sendable {
     var status: HTTPResponse.Status = .ok
     var body: [UInt8]?
+    var contentType = "application/json"
     var etag: EntityTag?
     var location: String?
     var isSecret = false
     /// The token in it is not the account's own.
     var isFallback = false
+    /// Further ones.
+    var headers = HTTPFields()
+    /// What the answer holds is given back where it does not reach the caller.
+    var undelivered: (@Sendable () async -> Void)?
 }

@@ -13,16 +13,22 @@ struct APIResponder: Sendable {
     let logger: Logger
 
     func respond(_ request: Request, _ writer: consuming ResponseWriter) async throws {
-        let response = await answer(request)
-        if request.method == .head {
-            // The length stays that of the body a GET would get (RFC 9110 §9.3.2).
-            try await writer.writeResponse(response.head)
-        } else {
-            try await writer.write(response: response.head, body: response.body)
+        let rendered = await answer(request)
+        let response = rendered.response
+        do {
+            if request.method == .head {
+                // The length stays that of the body a GET would get (RFC 9110 §9.3.2).
+                try await writer.writeResponse(response.head)
+            } else {
+                try await writer.write(response: response.head, body: response.body)
+            }
+        } catch {
+            await rendered.undelivered?()
+            throw error
         }
     }
 
-    func answer(_ request: Request) async -> Response {
+    func answer(_ request: Request) async -> RenderedResponse {
         let target = request.head.path ?? "/"
         let parts = target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
         let path = parts.first ?? ""
@@ -30,7 +36,9 @@ struct APIResponder: Sendable {
         do {
             rendered = render(try await perform(request, path: path, query: parts.count > 1 ? parts[1] : nil))
         } catch {
-            rendered = render(error, path: path)
+            rendered =
+                path.hasPrefix(ForwardAuthRoutes.prefix)
+                ? render(ForwardAuthRoutes.refusal(error, now: backend.time.wall())) : render(error, path: path)
         }
         // Never the query nor a header: both can hold what nobody should read.
         logger.debug(
@@ -38,7 +46,7 @@ struct APIResponder: Sendable {
             metadata: [
                 "method": "\(request.method.rawValue)", "path": "\(path)", "status": "\(rendered.status.code)",
             ])
-        return rendered.response
+        return rendered
     }
 
     /// The answer to a plain `GET` of the account's token by a caller who may have it.
@@ -56,16 +64,17 @@ struct APIResponder: Sendable {
         guard let route = Route(path: path) else {
             throw Problem(
                 .notFound,
-                "there is nothing at this path: see /v1/accounts, /v1/providers, /v1/instances, /livez, /readyz")
+                "there is nothing at this path: see /v1/accounts, /v1/pools, /v1/providers, /v1/instances, /livez, /readyz, /metrics"
+            )
         }
-        guard let method = route.methods.first(where: { $0.method == request.method }) else {
+        guard let scope = route.scope(for: request.method) else {
             let allowed = route.methods.map(\.method.rawValue).joined(separator: ", ")
             var problem = Problem(.methodNotAllowed, "allowed here: \(allowed)")
             problem.headers = [.init(name: "Allow", value: allowed)]
             throw problem
         }
         let evidence = evidence(of: request)
-        if let scope = method.scope { try gatekeeper.admit(evidence, needing: scope) }
+        if let scope { try gatekeeper.admit(evidence, needing: scope) }
         let api = APIRequest(request: request, route: route, path: path, query: query)
         switch route.place {
         case .accounts: return try await AccountRoutes(backend: backend).list(api)
@@ -77,8 +86,18 @@ struct APIResponder: Sendable {
         case .orphans: return try await OrphanRoutes(backend: backend).list(api)
         case .orphan: return try await OrphanRoutes(backend: backend).drop(api)
         case .restore: return try await OrphanRoutes(backend: backend).restore(api)
+        case .pools: return try await PoolRoutes(backend: backend).list(api)
+        case .pool: return try await PoolRoutes(backend: backend).show(api)
+        case .poolToken: return try await PoolRoutes(backend: backend).token(api)
+        case .poolReport: return try await PoolRoutes(backend: backend).report(api)
+        case .poolCooldown: return try await PoolRoutes(backend: backend).cooldown(api)
+        case .poolRelease: return try await PoolRoutes(backend: backend).release(api)
+        case .forwardAuth: return try await ForwardAuthRoutes(backend: backend).account(api)
+        case .forwardAuthPool: return try await ForwardAuthRoutes(backend: backend).pool(api)
+        case .mcp: return try await MCPRoutes(backend: backend, gatekeeper: gatekeeper).post(api, evidence)
         case .instances: return try await FleetRoutes(backend: backend).list(api)
         case .providers: return try await ProviderRoutes(backend: backend).list(api)
+        case .metrics: return try FleetRoutes(backend: backend).metrics(api)
         case .livez: return FleetRoutes(backend: backend).alive()
         case .readyz:
             let isKnown = (try? gatekeeper.admit(evidence, needing: .read)) != nil
@@ -107,18 +126,21 @@ struct APIResponder: Sendable {
     /// The order of the headers is that of the warm path.
     private func render(_ answer: APIAnswer) -> RenderedResponse {
         var headers = HTTPFields()
-        if answer.body != nil { headers[.contentType] = "application/json" }
+        if answer.body != nil { headers[.contentType] = answer.contentType }
         headers[.cacheControl] = answer.isSecret ? "no-store" : "no-cache"
         if let etag = answer.etag { headers[.eTag] = etag.description }
         if let location = answer.location { headers[.location] = location }
         if answer.isFallback { headers[.perennialSource] = "fallback" }
+        for field in answer.headers { headers.append(field) }
         headers[.date] = HTTPDate.text(at: backend.time.wall())
         // A 304 or 204 has no body and says nothing of its length (RFC 9110 §8.6).
         let hasBody = answer.status != .noContent && answer.status != .notModified
-        return RenderedResponse(status: answer.status, headers: headers, body: hasBody ? answer.body ?? [] : nil)
+        return RenderedResponse(
+            status: answer.status, headers: headers, body: hasBody ? answer.body ?? [] : nil,
+            undelivered: answer.undelivered)
     }
 
-    private func render(_ problem: Problem, path: Substring) -> RenderedResponse {
+    func render(_ problem: Problem, path: Substring) -> RenderedResponse {
         let now = backend.time.wall()
         var headers = HTTPFields()
         headers[.contentType] = "application/problem+json"
@@ -142,7 +164,7 @@ extension HTTPField.Name {
     static let perennialSource = known("X-Perennial-Source")
     static let refusedGeneration = known("X-Perennial-Refused-Generation")
 
-    private static func known(_ name: String) -> HTTPField.Name {
+    static func known(_ name: String) -> HTTPField.Name {
         guard let field = HTTPField.Name(name) else { preconditionFailure("\(name) is not a header name") }
         return field
     }

@@ -8,6 +8,8 @@ struct RenderedResponse {
     var headers: HTTPFields
     /// Nil where the status forbids a body (RFC 9110 §8.6).
     var body: [UInt8]?
+    /// To be called where it does not reach the caller.
+    var undelivered: (@Sendable () async -> Void)?
 
     var response: Response {
         guard let body else {

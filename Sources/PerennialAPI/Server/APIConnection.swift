@@ -29,7 +29,9 @@ struct APIConnection: ServerChildChannel {
             let outlet = RawOutlet()
             try pipeline.addHandler(outlet, position: .first)
             try pipeline.addHandler(
-                ConnectionHandler(warm: WarmRead(responder: responder), outlet: outlet, idleTimeout: idleTimeout),
+                ConnectionHandler(
+                    warm: WarmRead(responder: responder), gateway: GatewayMount(responder), outlet: outlet,
+                    idleTimeout: idleTimeout),
                 position: .before(codec))
             return value
         }

@@ -14,19 +14,20 @@ public enum TokenDocument {
         var writer = JSONWriter(capacity: 512)
         switch served {
         case .account(let answer): write(answer, now: now, to: &writer)
-        case .fallback(let token, let account, let failure): write(token, of: account, because: failure, to: &writer)
+        case .fallback(let token, let account, let failure):
+            write(token, of: account, because: failure.code.rawValue, to: &writer)
         }
         return writer.bytes
     }
 
     /// The members are those of any token. What is not known of this one is null: its end, and a generation, for it has
-    /// none. One of a pool names the pool.
+    /// none. One of a pool names the pool, and no account where it was asked for by the pool.
     static func write(
-        _ fallback: FallbackToken, of account: AccountID, because failure: RefreshFailure, to writer: inout JSONWriter
+        _ fallback: FallbackToken, of account: AccountID?, because reason: String, to writer: inout JSONWriter
     ) {
         writer.object { writer in
             writer.key("account")
-            writer.string(account.rawValue)
+            writer.optional(account?.rawValue)
             writer.key("access_token")
             writer.string(fallback.token.reveal())
             writer.key("token_type")
@@ -42,7 +43,7 @@ public enum TokenDocument {
             writer.key("stale")
             writer.bool(true)
             writer.key("reason")
-            writer.string(failure.code.rawValue)
+            writer.string(reason)
             if let pool = fallback.pool {
                 writer.key("pool")
                 writer.string(pool.rawValue)
@@ -50,7 +51,10 @@ public enum TokenDocument {
         }
     }
 
-    static func write(_ answer: TokenAnswer, now: WallTime, to writer: inout JSONWriter) {
+    /// - Parameter more: further members.
+    static func write(
+        _ answer: TokenAnswer, now: WallTime, to writer: inout JSONWriter, more: (inout JSONWriter) -> Void = { _ in }
+    ) {
         writer.object { writer in
             writer.key("account")
             writer.string(answer.snapshot.id.rawValue)
@@ -69,6 +73,7 @@ public enum TokenDocument {
             writer.string(answer.source.rawValue)
             writer.key("stale")
             writer.bool(answer.isStale)
+            more(&writer)
         }
     }
 }

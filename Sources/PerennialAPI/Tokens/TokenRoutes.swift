@@ -54,14 +54,29 @@ struct TokenRoutes: Sendable {
             TokenDocument.write(answer, now: backend.time.wall(), to: &writer)
             return APIAnswer(body: writer.bytes, etag: EntityTag(answer.snapshot.generation), isSecret: true)
         case .fallback(let token, let account, let failure):
-            TokenDocument.write(token, of: account, because: failure, to: &writer)
+            TokenDocument.write(token, of: account, because: failure.code.rawValue, to: &writer)
             return APIAnswer(body: writer.bytes, isSecret: true, isFallback: true)
         }
     }
 
     func refresh(_ api: APIRequest) async throws(Problem) -> APIAnswer {
         let id = try api.route.accountID()
-        let expected = try Self.expectedGeneration(try await api.body())
+        let body = try await api.body()
+        var expected: Generation?
+        if !body.isEmpty {
+            var fields = try JSONFields(body)
+            expected = try Self.expectedGeneration(&fields)
+            try fields.finish(allowed: ["if_generation"])
+        }
+        let (snapshot, outcome) = try await refresh(id, expected: expected)
+        return Self.answer(snapshot, outcome)
+    }
+
+    /// - Parameter expected: the generation that is to be replaced; where it is no longer the newest nothing is done. Nil:
+    ///   whichever is the newest.
+    func refresh(
+        _ id: AccountID, expected: Generation?
+    ) async throws(Problem) -> (AccountSnapshot, RefreshCoordinator.Outcome) {
         let snapshot: AccountSnapshot?
         do {
             snapshot = try await backend.directory.read(id)
@@ -80,24 +95,20 @@ struct TokenRoutes: Sendable {
                     "if_generation is \(expected), but the account is at generation \(snapshot.generation)",
                     account: id, generation: snapshot.generation)
             }
-            if expected < snapshot.generation { return Self.answer(snapshot, .alreadyNewer) }
+            if expected < snapshot.generation { return (snapshot, .alreadyNewer) }
         }
         let (result, outcome) = await backend.coordinator.refresh(
             id, provider: snapshot.provider, demand: .newerThan(snapshot.generation), ignoresBackoff: expected == nil)
         switch result {
-        case .refreshed(let newer), .newer(let newer): return Self.answer(newer, outcome)
+        case .refreshed(let newer), .newer(let newer): return (newer, outcome)
         case .failed(let failure, let newest):
             throw Problem(failure, account: id, generation: (newest ?? snapshot).generation)
         }
     }
 
-    /// `{"if_generation": g}`, or nothing.
-    private static func expectedGeneration(_ body: [UInt8]) throws(Problem) -> Generation? {
-        guard !body.isEmpty else { return nil }
-        var fields = try JSONFields(body)
-        let value = fields.take("if_generation")
-        try fields.finish(allowed: ["if_generation"])
-        switch value {
+    /// The member `if_generation`, or nil.
+    static func expectedGeneration(_ fields: inout JSONFields) throws(Problem) -> Generation? {
+        switch fields.take("if_generation") {
         case .none: return nil
         case .integer(let number) where generations.contains(number): return Generation(number)
         default:

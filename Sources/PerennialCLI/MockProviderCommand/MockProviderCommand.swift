@@ -182,6 +182,8 @@ struct MockProviderCommand: AsyncParsableCommand {
             ("POST", "/admin/accounts", "{\"count\":10}: new accounts as JSON lines"),
             ("POST", "/admin/revoke", "{\"account\":\"acct-1\"}"),
             ("PUT", "/admin/faults", "the faults to play; also GET and DELETE"),
+            ("PUT", "/admin/quota", "calls of each account until a 429: {\"calls\", \"refill\"}; also DELETE"),
+            ("GET", "/admin/calls", "whose token each call carried"),
         ]
         var text = "Mock provider listening on \(place)\n"
         for (method, path, purpose) in urls {

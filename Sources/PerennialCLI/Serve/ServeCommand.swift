@@ -1,8 +1,10 @@
 import ArgumentParser
+import CoreMetrics
 import Logging
 import Perennial
 import PerennialAPI
 import PerennialConfiguration
+import PrometheusMetrics
 import Providers
 import RedisStore
 import RefreshCore
@@ -32,11 +34,15 @@ struct ServeCommand: AsyncParsableCommand {
         let keys = try callerKeys(configuration, logger: logger)
         try configuration.validateForServing(hasKeys: (keys?.count ?? 0) > 0)
 
+        let metrics = PrometheusRegistry()
+        Gauge(label: "perennial_build_info", dimensions: [("version", perennialVersion)], factory: metrics).record(1)
         let instance = try await Instance.assemble(
-            configuration, role: .server(listen: configuration.listen.map(\.description)), logger: logger)
+            configuration, role: .server(listen: configuration.listen.map(\.description)), metrics: metrics,
+            logger: logger)
         let listeners = try configuration.listen.map { try PerennialAPI.ListenAddress($0.description) }
         let api = APIServer(
-            backend: APIBackend(instance), keys: keys, configuration: .init(listen: listeners), logger: logger)
+            backend: APIBackend(instance, metrics: { metrics.text() }), keys: keys,
+            configuration: .init(listen: listeners), logger: logger)
         if configuration.providers.providers.isEmpty {
             logger.warning("no providers are configured: accounts cannot be added or refreshed")
         }
@@ -74,12 +80,12 @@ private struct ListenAnnouncer: Service {
 }
 
 extension APIBackend {
-    init(_ instance: Instance) {
+    init(_ instance: Instance, metrics: (@Sendable () -> [UInt8])? = nil) {
         self.init(
             reader: instance.reader, coordinator: instance.coordinator, directory: instance.directory,
             orphans: instance.orphans, policies: instance.configuration.providers, intake: instance.intake,
             instances: instance.registry, providers: instance.providerMonitor,
-            time: instance.time,
+            time: instance.time, pools: instance.pools,
             readiness: {
                 let obstacle = instance.storeObstacle
                 let isSubscribed = instance.isSubscribed
@@ -91,6 +97,6 @@ extension APIBackend {
                     ready: obstacle == nil, reasons: obstacle.map { ["Redis is not available: \($0)"] } ?? [],
                     checks: checks)
             },
-            version: perennialVersion)
+            version: perennialVersion, gateway: instance.gateway, metrics: metrics)
     }
 }

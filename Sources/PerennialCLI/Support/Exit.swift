@@ -38,6 +38,16 @@ struct CommandFailure: Error, CustomStringConvertible {
         self.init(error.code == .sealing ? .local : .remote, error.message)
     }
 
+    init(_ failure: PoolFailure) {
+        let code: Code =
+            switch failure.kind {
+            case .poolNotFound, .notInPool, .generationConflict, .cancelled: .local
+            case .exhausted: .degraded
+            case .storeUnavailable: .remote
+            }
+        self.init(code, failure.message)
+    }
+
     init(_ failure: RefreshFailure) {
         let code: Code =
             switch failure.code {
@@ -55,6 +65,7 @@ enum Exit {
     static func now(for error: any Error) -> Never {
         if let failure = error as? CommandFailure { say(failure.description, failure.code.rawValue) }
         if let failure = error as? RefreshFailure { now(for: CommandFailure(failure)) }
+        if let failure = error as? PoolFailure { now(for: CommandFailure(failure)) }
         if let store = error as? StoreError { now(for: CommandFailure(store)) }
         if let unavailable = error as? StoreUnavailable {
             say("Redis is not available: \(unavailable.description)", CommandFailure.Code.remote.rawValue)

@@ -56,6 +56,7 @@ public actor ServerProcess {
     }
 
     public var isRunning: Bool { child.isRunning }
+    public var pid: Int32 { child.pid }
 
     /// Nil while it runs; 128 and the number of the signal that ended it, as a shell says it.
     public var exitCode: Int32? { child.isRunning ? nil : child.exitCode }

@@ -16,11 +16,14 @@ public enum ModelFault: Sendable, Hashable {
     case requestLost
     /// Carried out, but the caller knows only that there was no reply.
     case replyLost
+    /// What is stored cannot be read by this version.
+    case unreadable
 
     var error: StoreError {
         switch self {
         case .unavailable: StoreError(.unavailable, "the store is away")
         case .requestLost, .replyLost: StoreError(.outcomeUnknown, "the store did not answer in time")
+        case .unreadable: StoreError(.corrupt, "the modelled store holds something of a newer version")
         }
     }
 }

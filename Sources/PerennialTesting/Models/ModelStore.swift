@@ -129,7 +129,7 @@ public actor ModelStore {
         case .eventsAppended: break
         case .leaderReleased:
             for listener in leaseListeners { listener() }
-        case .providerResumed, .connected, .disconnected: break
+        case .providerResumed, .connected, .disconnected, .cooldownChanged: break
         }
     }
 }

@@ -175,7 +175,7 @@ extension SimulatedProcess {
             lease.leaderReleased(now: monotonic())
             leaseTick()
         case .providerResumed: scheduleChanged()
-        case .connected, .disconnected: break
+        case .connected, .disconnected, .cooldownChanged: break
         }
     }
 }

@@ -17,6 +17,16 @@ public struct PoolCatalog: Sendable, Hashable {
     /// The keys of a pool's section with their effective values. Of steps only the names: what they send may be secret.
     public func shown(_ pool: PoolSettings) -> [(key: String, value: String)] {
         var shown = [(key: "tiers", value: pool.tiers.map(\.rawValue).joined(separator: ", "))]
+        shown += [
+            ("strategy", pool.strategy.rawValue),
+            ("max_concurrent", pool.maxConcurrent.map(String.init) ?? "off"),
+            ("lease_ttl", DurationText.format(pool.leaseTTL)),
+            ("acquisition_wait", DurationText.format(pool.acquisitionWait)),
+            ("cooldown.quota", DurationText.format(pool.cooldowns.quota)),
+            ("cooldown.throttled", DurationText.format(pool.cooldowns.throttled)),
+            ("cooldown.longest", DurationText.format(pool.cooldowns.longest)),
+            ("cooldown.limit", DurationText.format(pool.cooldowns.limit)),
+        ]
         guard let limits = pool.acquisition, let chain = chains[pool.name] else {
             return shown + [("acquisition", "off")]
         }
@@ -35,6 +45,10 @@ public struct PoolCatalog: Sendable, Hashable {
 
     /// Reads the section `pools`: a mapping of names to
     /// - `tiers`: a list of names, default `[anonymous, shared, personal]`
+    /// - `strategy`: one of ``PoolStrategy``, default `round_robin`
+    /// - `max_concurrent`: 1 to 10,000, default any number; `lease_ttl`: 1s to 24h, default 10m
+    /// - `acquisition_wait`: 0s to 2m, default 15s
+    /// - `cooldown`: `quota` (1m), `throttled` (10s), `longest` (1h), `limit` (7d)
     /// - `acquisition`: the keys of ``AcquisitionChain/read(_:pool:catalog:)`` and
     ///   `tier` (default the first), `min_available` (1), `max_per_day` (10), `min_interval` (1m)
     public static func read(_ section: ConfigurationSection, catalog: ProviderCatalog) -> PoolCatalog {
@@ -58,6 +72,14 @@ public struct PoolCatalog: Sendable, Hashable {
     private mutating func add(_ name: PoolName, _ section: ConfigurationSection, _ catalog: ProviderCatalog) {
         guard section.isMapping else { return }
         var pool = PoolSettings(name: name, tiers: Self.tiers(section) ?? PoolSettings.usualTiers)
+        pool.strategy = section.choice("strategy", of: PoolStrategy.self) ?? pool.strategy
+        pool.maxConcurrent = section.int("max_concurrent", in: 1...10_000)
+        pool.leaseTTL = section.duration("lease_ttl", in: .seconds(1) ... .seconds(86_400)) ?? pool.leaseTTL
+        pool.acquisitionWait =
+            section.duration("acquisition_wait", in: .zero ... .seconds(120)) ?? pool.acquisitionWait
+        if section.contains("cooldown") {
+            section.section("cooldown") { pool.cooldowns = Self.cooldowns($0) }
+        }
         if section.contains("acquisition") {
             section.section("acquisition") { acquisition in
                 let chain = AcquisitionChain.read(acquisition, pool: name, catalog: catalog)
@@ -75,6 +97,24 @@ public struct PoolCatalog: Sendable, Hashable {
             }
         }
         settings[name] = pool
+    }
+
+    private static func cooldowns(_ section: ConfigurationSection) -> CooldownRules {
+        var rules = CooldownRules()
+        let lengths = Duration.seconds(1) ... .seconds(30 * 86_400)
+        rules.quota = section.duration("quota", in: lengths) ?? rules.quota
+        rules.throttled = section.duration("throttled", in: lengths) ?? rules.throttled
+        rules.longest = section.duration("longest", in: lengths) ?? max(rules.longest, rules.quota, rules.throttled)
+        rules.limit = section.duration("limit", in: lengths) ?? max(rules.limit, rules.longest)
+        if rules.longest < max(rules.quota, rules.throttled) {
+            section.report(
+                .invalidValue, "longest",
+                "is what a cool-down grows to: it cannot be shorter than quota and throttled, what it begins with")
+        }
+        if rules.limit < rules.longest {
+            section.report(.invalidValue, "limit", "cannot be shorter than longest")
+        }
+        return rules
     }
 
     private static func tiers(_ section: ConfigurationSection) -> [TierName]? {

@@ -1,16 +1,16 @@
 /// The parts of an http or https URL that decide whether a secret may be sent there.
-struct EndpointURL {
-    let text: String
-    let scheme: String
+package struct EndpointURL {
+    package let text: String
+    package let scheme: String
     /// Without brackets and port, in lower case.
-    let host: String
+    package let host: String
 
     /// Why a URL is not acceptable. The URL itself is not repeated: it may hold a key.
-    struct Refusal: Error, CustomStringConvertible {
-        let description: String
+    package struct Refusal: Error, CustomStringConvertible {
+        package let description: String
     }
 
-    init(_ text: String) throws(Refusal) {
+    package init(_ text: String) throws(Refusal) {
         guard text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
             throw Refusal(description: "holds a blank, a control or a non-ASCII character: percent-encode it")
         }
@@ -92,7 +92,10 @@ struct EndpointURL {
     }
 
     /// Whether what is sent there stays on this machine.
-    var isLoopback: Bool {
+    package var isLoopback: Bool { Self.isLoopback(host: host) }
+
+    /// Of a host in lower case, an IPv6 address without its brackets.
+    package static func isLoopback(host: String) -> Bool {
         if host == "localhost" || host.hasSuffix(".localhost") || host == "::1" { return true }
         let parts = host.split(separator: ".", omittingEmptySubsequences: false)
         return parts.count == 4 && parts[0] == "127" && parts.allSatisfy { UInt8($0) != nil }

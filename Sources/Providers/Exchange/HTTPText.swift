@@ -2,7 +2,7 @@ import FoundationEssentials
 import JSONText
 
 /// Small pieces of HTTP and of encodings on it.
-enum HTTPText {
+package enum HTTPText {
     private static let tokenPunctuation = Set("!#$%&'*+-.^_`|~".utf8)
 
     static func isAlphanumeric(_ byte: UInt8) -> Bool {
@@ -10,12 +10,12 @@ enum HTTPText {
     }
 
     /// RFC 9110 §5.6.2.
-    static func isToken(_ text: String) -> Bool {
+    package static func isToken(_ text: String) -> Bool {
         !text.isEmpty && text.utf8.allSatisfy { isAlphanumeric($0) || tokenPunctuation.contains($0) }
     }
 
     /// RFC 9110 §5.5, without its obsolete parts.
-    static func isFieldValue(_ text: String) -> Bool {
+    package static func isFieldValue(_ text: String) -> Bool {
         text.utf8.allSatisfy { $0 == 0x09 || (0x20...0x7E).contains($0) }
             && text.utf8.first != 0x20 && text.utf8.last != 0x20
     }
@@ -57,7 +57,7 @@ enum HTTPText {
     }
 
     /// RFC 4648 §4, with padding.
-    static func base64(_ text: String) -> String { Data(text.utf8).base64EncodedString() }
+    package static func base64(_ text: String) -> String { Data(text.utf8).base64EncodedString() }
 
     /// RFC 4648 §5, without padding.
     static func base64URL(_ bytes: [UInt8]) -> String {
@@ -70,7 +70,7 @@ enum HTTPText {
     }
 
     /// RFC 3986 §2.1 of everything but the unreserved characters, which fits any place in a URL.
-    static func percentEncoded(_ text: String) -> String {
+    package static func percentEncoded(_ text: String) -> String {
         var result: [UInt8] = []
         let hex = Array("0123456789ABCDEF".utf8)
         for byte in text.utf8 {

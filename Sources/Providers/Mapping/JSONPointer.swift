@@ -54,7 +54,7 @@ public struct JSONPointer: Sendable, Hashable, CustomStringConvertible {
     }
 
     /// The value it names in `document`; nil where there is none.
-    func value(in document: JSONValue) -> JSONValue? {
+    package func value(in document: JSONValue) -> JSONValue? {
         var value = document
         for token in tokens {
             switch value {
@@ -77,7 +77,7 @@ public struct JSONPointer: Sendable, Hashable, CustomStringConvertible {
 
 extension JSONValue {
     /// A text, a number or a truth value as text; nil for everything else.
-    var scalarText: String? {
+    package var scalarText: String? {
         switch self {
         case .string(let text): text
         case .integer(let number): String(number)

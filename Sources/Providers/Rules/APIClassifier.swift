@@ -39,7 +39,7 @@ extension ErrorRules {
 
 extension RuleConditions {
     /// Whether the body decides.
-    var looksAtBody: Bool {
+    package var looksAtBody: Bool {
         !codes.isEmpty || !json.isEmpty || !contains.isEmpty || matches != nil || body != nil
     }
 }

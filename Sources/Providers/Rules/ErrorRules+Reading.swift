@@ -30,6 +30,15 @@ extension ErrorRules {
         self.init(token: token.map(\.rule), api: api.map(\.rule))
     }
 
+    /// Reads a list of rules of the API phase, such as a route of the gateway has it: the same shape as `errors.api` of a
+    /// provider.
+    package static func readAPI(_ section: ConfigurationSection, _ key: String) -> RuleList<APIErrorClass> {
+        var api: [Found<APIErrorClass>] = []
+        read(section, key, fixed: nil, into: &api)
+        check(api, section)
+        return RuleList(api.map(\.rule))
+    }
+
     private struct Found<Class: ErrorClass> {
         var rule: ErrorRule<Class>
         var origin: ConfigurationIssue.Origin

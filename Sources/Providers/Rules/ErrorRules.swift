@@ -76,7 +76,7 @@ public struct RuleList<Class: ErrorClass>: Sendable, Hashable {
     }
 
     /// These rules before those of `preset`, of which exact repetitions fall away.
-    func before(_ preset: RuleList) -> RuleList {
+    package func before(_ preset: RuleList) -> RuleList {
         RuleList(rules + preset.rules.filter { !rules.contains($0) })
     }
 }

@@ -184,21 +184,37 @@ public struct RedisAccountDirectory: AccountDirectory {
     }
 
     func snapshots(_ ids: [AccountID]) async throws(StoreError) -> [AccountSnapshot] {
+        var snapshots: [AccountSnapshot] = []
+        for (_, account) in try await each(ids) {
+            if let snapshot = try account.get() { snapshots.append(snapshot) }
+        }
+        return snapshots
+    }
+
+    /// Each of them in the given order: nil for one that is not there, or why it cannot be read.
+    func each(
+        _ ids: [AccountID]
+    ) async throws(StoreError) -> [(AccountID, Result<AccountSnapshot?, StoreError>)] {
+        typealias Read = Result<AccountSnapshot?, StoreError>
         // One pipeline a partition: its keys share a slot.
         let groups = Dictionary(grouping: ids, by: { keys.partitionNumber($0) })
-        let parts = try await link.onEach(groups.keys.sorted()) { partition throws(StoreError) -> [AccountSnapshot] in
+        let parts = try await link.onEach(groups.keys.sorted()) { partition throws(StoreError) -> [(AccountID, Read)] in
             let group = groups[partition] ?? []
             let commands = group.map { AccountField.hashCommand(link.keys.account($0)) }
             let replies = try await link.pipeline(commands, key: link.keys.accounts(partition))
-            var snapshots: [AccountSnapshot] = []
+            var accounts: [(AccountID, Read)] = []
             for (id, reply) in zip(group, replies) {
-                guard let fields = AccountFields(reply) else { throw .malformed("account \(id)") }
-                if fields.exists { snapshots.append(try fields.snapshot(id, ring: link.ring)) }
+                do throws(StoreError) {
+                    guard let fields = AccountFields(reply) else { throw .malformed("account \(id)") }
+                    accounts.append((id, .success(fields.exists ? try fields.snapshot(id, ring: link.ring) : nil)))
+                } catch {
+                    accounts.append((id, .failure(error)))
+                }
             }
-            return snapshots
+            return accounts
         }
-        let found = Dictionary(parts.joined().map { ($0.id, $0) }) { first, _ in first }
-        return ids.compactMap { found[$0] }
+        let found = Dictionary(parts.joined().map { ($0.0, $0.1) }) { first, _ in first }
+        return ids.compactMap { id in found[id].map { (id, $0) } }
     }
 
     public func count() async throws(StoreError) -> Int {

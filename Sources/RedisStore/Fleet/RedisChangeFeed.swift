@@ -38,6 +38,12 @@ public struct RedisChangeFeed: ChangeFeed {
             return .eventsAppended(partition: partition)
         }
         if words == ["provider", "resumed"] { return .providerResumed }
+        if words.first == "cooldown", words.count >= 5, let pool = try? PoolName(String(words[1])),
+            let version = Int64(words[3])
+        {
+            return CooldownText.change(field: words[2], value: words[4...].joined(separator: " "))
+                .map { .cooldownChanged(pool, Versioned($0, version: version)) }
+        }
         guard words.count == 3, let generation = Int64(words[0]),
             let outcome = AccountChange.Outcome(rawValue: String(words[1])), let id = try? AccountID(String(words[2]))
         else { return nil }

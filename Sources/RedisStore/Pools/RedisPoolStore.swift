@@ -1,3 +1,5 @@
+public import Logging
+import NIOConcurrencyHelpers
 import RedisClient
 public import RefreshCore
 
@@ -6,14 +8,19 @@ public struct RedisPoolStore: PoolStore {
     private let link: RedisLink
     private let directory: RedisAccountDirectory
     private let origin: InstanceID
+    private let logger: Logger
+    /// Accounts that cannot be read, and were told of.
+    private let told = NIOLockedValueBox<Set<AccountID>>([])
 
-    public init(link: RedisLink, origin: InstanceID) {
+    public init(link: RedisLink, origin: InstanceID, logger: Logger) {
         self.link = link
         self.origin = origin
+        self.logger = logger
         directory = RedisAccountDirectory(link: link, origin: origin)
     }
 
-    /// Costs what is in pools, not what exists.
+    /// Costs what is in pools, not what exists. An account that cannot be read is left out, with a warning: it keeps nobody from
+    /// the others.
     public func members(of pool: PoolName) async throws(StoreError) -> [AccountSnapshot] {
         let parts = try await link.onEach(0..<link.keys.partitions) { partition throws(StoreError) -> [AccountID] in
             let key = link.keys.pooled(partition)
@@ -22,7 +29,21 @@ public struct RedisPoolStore: PoolStore {
             return members.compactMap { id, name in name == pool.rawValue ? try? AccountID(id) : nil }
         }
         // The index is kept by the scripts; what an account says of itself counts.
-        return try await directory.snapshots(parts.flatMap { $0 }.sorted()).filter { $0.pool == pool }
+        let accounts = try await directory.each(parts.flatMap { $0 }.sorted())
+        return accounts.compactMap { id, account in
+            switch account {
+            case .success(let snapshot):
+                told.withLockedValue { _ = $0.remove(id) }
+                return snapshot.flatMap { $0.pool == pool ? $0 : nil }
+            case .failure(let error):
+                if told.withLockedValue({ $0.insert(id).inserted }) {
+                    logger.warning(
+                        "pool: an account cannot be read, and is left out",
+                        metadata: ["pool": "\(pool)", "account": "\(id)", "reason": "\(error.message)"])
+                }
+                return nil
+            }
+        }
     }
 
     public func note(
@@ -40,7 +61,7 @@ public struct RedisPoolStore: PoolStore {
 
 extension RESPValue {
     /// The fields and values of a hash: a flat list in RESP2, a map in RESP3.
-    fileprivate var pairs: [(String, String)]? {
+    var pairs: [(String, String)]? {
         guard let values = array, values.count.isMultiple(of: 2) else { return nil }
         return stride(from: 0, to: values.count, by: 2).compactMap { index in
             guard let field = values[index].string, let value = values[index + 1].string else { return nil }

@@ -23,6 +23,9 @@ public struct StoreError: Error, Sendable, CustomStringConvertible {
     }
 
     public var description: String { message }
+
+    /// Whether it is about one record and says nothing about others: that one cannot be read here.
+    public var isOfOneRecord: Bool { code == .corrupt || code == .sealing }
 }
 
 /// The claim to one generation's refresh token: what BEGIN grants, and the only place a refresh token comes from.

@@ -31,6 +31,8 @@ public enum FleetSignal: Sendable, Hashable {
     case eventsAppended(partition: Int)
     /// A provider that was paused works again: what was put off may be due.
     case providerResumed
+    /// An account of the pool cools down, or does not any more.
+    case cooldownChanged(PoolName, Versioned<CooldownChange>)
 }
 
 /// The fleet's broadcast: at most once, so nothing but speed may rest on it.

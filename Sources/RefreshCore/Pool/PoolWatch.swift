@@ -4,37 +4,73 @@ import NIOConcurrencyHelpers
 /// Looks after the pools while this instance leads: notes when one is exhausted and when it is not any more, and has
 /// accounts acquired.
 ///
-/// A look is taken when an account has changed, when the token of an account that fails runs out, and now and then.
+/// A look at a pool is taken when one of its accounts has changed or begins or ceases to cool down, when the token of an account
+/// that fails runs out, and now and then.
 public final class PoolWatch: Sendable {
     private let pools: [PoolSettings]
     private let store: any PoolStore
+    private let cooldowns: any CooldownStore
     private let keeper: AcquisitionKeeper?
     private let time: any TimeSource
     private let wakeup = Wakeup()
-    /// Whether a pool has fewer accounts than it should.
-    private let isWaiting = NIOLockedValueBox(false)
     private let interval: Duration
+    private let pause: Duration
     private let logger: Logger
 
-    /// Looks that follow changes are at least this far apart.
-    static let pause = Duration.seconds(1)
+    private struct State {
+        /// The accounts that were in a pool when it was looked at.
+        var members: [PoolName: Set<AccountID>] = [:]
+        /// Pools with fewer accounts than they should have.
+        var short: Set<PoolName> = []
+        /// Pools that something has changed about.
+        var changed: Set<PoolName> = []
+    }
 
-    /// - Parameter interval: the longest time between two looks.
+    private let state = NIOLockedValueBox(State())
+
+    /// - Parameters:
+    ///   - interval: the longest time between two looks.
+    ///   - pause: looks that follow changes are at least this far apart.
     public init(
-        pools: [PoolSettings], store: any PoolStore, keeper: AcquisitionKeeper?, time: any TimeSource,
-        interval: Duration = .seconds(30), logger: Logger
+        pools: [PoolSettings], store: any PoolStore, cooldowns: any CooldownStore, keeper: AcquisitionKeeper?,
+        time: any TimeSource, interval: Duration = .seconds(30), pause: Duration = .seconds(1), logger: Logger
     ) {
         self.pools = pools
         self.store = store
+        self.cooldowns = cooldowns
         self.keeper = keeper
         self.time = time
         self.interval = interval
+        self.pause = pause
         self.logger = logger
     }
 
-    /// An account has changed. Most refreshes change nothing about a pool, and cause no look unless one is exhausted.
-    public func accountChanged(_ outcome: AccountChange.Outcome) {
-        if outcome == .refreshed, !isWaiting.withLockedValue({ $0 }) { return }
+    /// An account has changed. Most refreshes change nothing about a pool, and cause no look unless it is exhausted; and what
+    /// is in no pool changes nothing about any, unless it comes.
+    public func accountChanged(_ change: AccountChange) {
+        let isConcerned = state.withLockedValue { state in
+            let concerned = pools.map(\.name).filter { pool in
+                let isMember = state.members[pool]?.contains(change.account) ?? true
+                switch change.outcome {
+                case .refreshed: return isMember && state.short.contains(pool)
+                case .failed, .refused, .removed: return isMember
+                case .added, .edited: return true
+                }
+            }
+            state.changed.formUnion(concerned)
+            return !concerned.isEmpty
+        }
+        if isConcerned { wakeup.fire() }
+    }
+
+    /// An account cools down, or does not any more. For one model or scope it says nothing about the others.
+    public func cooldownChanged(_ key: CooldownKey, in pool: PoolName) {
+        guard key.dimension == nil, pools.contains(where: { $0.name == pool }) else { return }
+        changed(pool)
+    }
+
+    private func changed(_ pool: PoolName) {
+        state.withLockedValue { _ = $0.changed.insert(pool) }
         wakeup.fire()
     }
 
@@ -44,24 +80,32 @@ public final class PoolWatch: Sendable {
         // What this reign has told; the store knows what earlier ones have.
         var told: [PoolName: Bool] = [:]
         var toldEmpty: Set<PoolName> = []
+        var due: [PoolName: MonotonicTime] = [:]
         while !Task.isCancelled {
-            var next = time.monotonic() + interval
-            var isWaiting = false
+            let changed = state.withLockedValue { state in
+                defer { state.changed = [] }
+                return state.changed
+            }
             for pool in pools {
+                let now = time.monotonic()
+                if let next = due[pool.name], now < next, !changed.contains(pool.name) { continue }
+                due[pool.name] = now + interval
                 do throws(StoreError) {
-                    let (isShort, time) = try await look(at: pool, &told, &toldEmpty)
-                    isWaiting = isWaiting || isShort
-                    if let time { next = min(next, time) }
+                    let (isShort, next) = try await look(at: pool, &told, &toldEmpty)
+                    state.withLockedValue { state in
+                        if isShort { state.short.insert(pool.name) } else { state.short.remove(pool.name) }
+                    }
+                    if let next { due[pool.name] = min(now + interval, next) }
                 } catch {
+                    due[pool.name] = now + min(interval, .seconds(30))
                     // An outage is told of elsewhere; what one account does to its pool is not.
                     logger.log(
-                        level: [.corrupt, .sealing].contains(error.code) ? .warning : .debug, "pool: not looked at",
+                        level: error.isOfOneRecord ? .warning : .debug, "pool: not looked at",
                         metadata: ["pool": "\(pool.name)", "reason": "\(error)"])
                 }
             }
-            self.isWaiting.withLockedValue { $0 = isWaiting }
-            try? await time.sleep(until: time.monotonic() + Self.pause)
-            await wakeup.wait(until: next, time: time)
+            try? await time.sleep(until: time.monotonic() + pause)
+            await wakeup.wait(until: due.values.min() ?? time.monotonic() + interval, time: time)
         }
     }
 
@@ -71,16 +115,27 @@ public final class PoolWatch: Sendable {
     ) async throws(StoreError) -> (isShort: Bool, next: MonotonicTime?) {
         await keeper?.storeLeft(pool.name)
         let members = try await store.members(of: pool.name)
+        let added = Dictionary(members.map { ($0.id, $0.createdAt) }, uniquingKeysWith: { $1 })
+        state.withLockedValue { $0.members[pool.name] = Set(added.keys) }
+        // Of those for one model or scope the account is good for the others.
+        let cooling = try await cooldowns.cooldowns(of: pool.name).value.filter { cooldown in
+            cooldown.key.dimension == nil
+                && added[cooldown.key.account].map { !cooldown.isOfAnother(since: $0) } ?? false
+        }
         let now = time.wall()
-        let count = PoolCount(members, at: now, defaultTier: pool.tiers.first)
+        let ends = Dictionary(
+            cooling.filter { $0.isRunning(at: now) }.map { ($0.key.account, $0.until) },
+            uniquingKeysWith: { max($0, $1) })
+        let count = PoolCount(members, at: now, cooling: ends, defaultTier: pool.tiers.first)
         let isExhausted = count.totalAvailable == 0
         // One that never had an account has not been used up.
         if count.members > 0, told[pool.name] != isExhausted {
             try await store.note(
-                pool.name, isExhausted: isExhausted, count: count, next: members.nextAvailable(after: now))
+                pool.name, isExhausted: isExhausted, count: count,
+                next: members.nextAvailable(after: now, cooling: ends))
             told[pool.name] = isExhausted
         }
-        var next = members.nextChange(after: now).map { time.monotonic() + ($0 - now) }
+        var next = members.nextChange(after: now, cooling: ends).map { time.monotonic() + ($0 - now) }
         if count.members == 0, pool.acquisition == nil, toldEmpty.insert(pool.name).inserted {
             logger.warning(
                 """
@@ -96,7 +151,7 @@ public final class PoolWatch: Sendable {
             case .begun(let run):
                 Task {
                     _ = await run.value
-                    wakeup.fire()
+                    changed(pool.name)
                 }
             case .failed: break
             case .waiting(.underWay(let until)), .waiting(.usedUp(let until)), .waiting(.notBefore(let until, _)):
@@ -110,9 +165,10 @@ public final class PoolWatch: Sendable {
 }
 
 extension PoolCount {
-    init(_ members: [AccountSnapshot], at now: WallTime, defaultTier: TierName?) {
+    /// - Parameter cooling: accounts that cannot be picked, with the end of that.
+    init(_ members: [AccountSnapshot], at now: WallTime, cooling: [AccountID: WallTime], defaultTier: TierName?) {
         self.init(members: members.count)
-        for member in members where member.isAvailable(at: now) {
+        for member in members where member.isAvailable(at: now) && cooling[member.id] == nil {
             guard let tier = member.tier ?? defaultTier else { continue }
             available[tier, default: 0] += 1
         }
@@ -120,22 +176,22 @@ extension PoolCount {
 }
 
 extension [AccountSnapshot] {
-    /// When the token of one that cannot be refreshed runs out.
-    func nextChange(after now: WallTime) -> WallTime? {
+    /// When the token of one that cannot be refreshed runs out, or a cool-down ends.
+    func nextChange(after now: WallTime, cooling: [AccountID: WallTime]) -> WallTime? {
         compactMap { account in
+            if let end = cooling[account.id] { return end }
             guard account.isAvailable(at: now), account.status != .active else { return nil }
             return account.expiresAt
         }.min()
     }
 
-    /// When the first of them is tried again.
-    func nextAvailable(after now: WallTime) -> WallTime? {
+    /// When the first of them is tried again, or has cooled down.
+    func nextAvailable(after now: WallTime, cooling: [AccountID: WallTime]) -> WallTime? {
         compactMap { account in
-            guard account.enabled, account.status != .reauthRequired, let next = account.nextAttemptAt, next > now
-            else {
-                return nil
-            }
-            return next
+            guard account.enabled, account.status != .reauthRequired else { return nil }
+            // Only one that can give a token then.
+            let next = account.isAvailable(at: now) ? nil : account.nextAttemptAt
+            return [next, cooling[account.id]].compactMap { $0 }.max().flatMap { $0 > now ? $0 : nil }
         }.min()
     }
 }

@@ -16,12 +16,19 @@ public final class TokenCache: Sendable {
 
     private struct State {
         var entries: [AccountID: Entry] = [:]
-        /// Grows with every change of an account, so that a read which began earlier is not remembered.
+        /// Grows with every change of any account.
+        var changes: UInt64 = 0
+        /// The last change of an account, so that a read which began earlier is not remembered.
         var versions: [AccountID: UInt64] = [:]
         /// Grows with every change that is not a refresh: what a commit of one's own must not paint over.
         var edits: [AccountID: UInt64] = [:]
         var epoch: UInt64 = 0
         var isSubscribed = false
+
+        mutating func note(_ account: AccountID) {
+            changes += 1
+            versions[account] = changes
+        }
     }
 
     private let state = NIOLockedValueBox(State())
@@ -40,6 +47,24 @@ public final class TokenCache: Sendable {
 
     public func ticket(for account: AccountID) -> Ticket {
         state.withLockedValue { Ticket(version: $0.versions[account] ?? 0, epoch: $0.epoch) }
+    }
+
+    /// Taken before a read of many accounts; what is read is remembered where the account has not changed since.
+    struct Mark: Sendable, Hashable {
+        fileprivate var changes: UInt64
+        fileprivate var epoch: UInt64
+    }
+
+    func mark() -> Mark { state.withLockedValue { Mark(changes: $0.changes, epoch: $0.epoch) } }
+
+    /// Remembers what a read that began at `mark` has found, unless the account has changed since.
+    func remember(_ snapshot: AccountSnapshot, since mark: Mark, now: MonotonicTime) {
+        let ticket = state.withLockedValue { state in
+            let version = state.versions[snapshot.id] ?? 0
+            return state.epoch == mark.epoch && version <= mark.changes
+                ? Ticket(version: version, epoch: mark.epoch) : nil
+        }
+        if let ticket { remember(snapshot, since: ticket, now: now) }
     }
 
     /// The entry, if memory may be trusted for it.
@@ -87,7 +112,7 @@ public final class TokenCache: Sendable {
         state.withLockedValue { state in
             guard ticket == EditTicket(edits: state.edits[snapshot.id] ?? 0, epoch: state.epoch) else { return }
             if let known = state.entries[snapshot.id]?.snapshot, known.generation > snapshot.generation { return }
-            state.versions[snapshot.id, default: 0] += 1
+            state.note(snapshot.id)
             store(snapshot, in: &state, now: now)
         }
     }
@@ -100,7 +125,7 @@ public final class TokenCache: Sendable {
             {
                 return
             }
-            state.versions[change.account, default: 0] += 1
+            state.note(change.account)
             if change.outcome != .refreshed { state.edits[change.account, default: 0] += 1 }
             state.entries[change.account]?.epoch = .max
             state.entries[change.account]?.loadedAt = MonotonicTime(nanoseconds: .min / 2)
@@ -110,7 +135,7 @@ public final class TokenCache: Sendable {
     /// The account is gone.
     public func forget(_ account: AccountID) {
         state.withLockedValue { state in
-            state.versions[account, default: 0] += 1
+            state.note(account)
             state.edits[account, default: 0] += 1
             state.entries[account] = nil
         }

@@ -77,13 +77,39 @@ public struct TokenReader: Sendable {
                 return answer
             case .fail(let failure): throw failure
             case .refresh(let account, let provider, let generation):
+                if reading.isReplacing, let failure = rest(of: account, refused: generation) { throw failure }
                 let (result, _) = await coordinator.refresh(
                     account, provider: provider, demand: .newerThan(generation))
+                if reading.isReplacing { noteReplacement(of: account, result) }
                 let provider = result.snapshot?.provider ?? provider
                 step = reading.refreshed(
                     result, known: deck.cache.lastKnown(account), policy: policies.policy(for: provider),
                     now: deck.time.wall())
             }
+        }
+    }
+
+    /// Whether a refresh can be asked for because the token of that generation was refused: see ``RefusalDamper``.
+    public func canReplace(_ account: AccountID, refused generation: Generation) -> Bool {
+        deck.damper.rest(of: account, refused: generation, now: deck.time.monotonic()) == nil
+    }
+
+    private func rest(of account: AccountID, refused generation: Generation) -> RefreshFailure? {
+        let now = deck.time.monotonic()
+        guard let until = deck.damper.rest(of: account, refused: generation, now: now) else { return nil }
+        return RefreshFailure(
+            .coolingDown,
+            """
+            the token of \(account) was refused, and had replaced another refused one a moment ago: it is not its age, \
+            so it is not refreshed again for now; see whether the account may do what it is used for
+            """, retryAt: deck.time.wall() + (until - now), isHeldBack: true)
+    }
+
+    private func noteReplacement(of account: AccountID, _ result: RefreshResult) {
+        switch result {
+        case .refreshed(let newer), .newer(let newer):
+            deck.damper.replaced(account, by: newer.generation, now: deck.time.monotonic())
+        case .failed: break
         }
     }
 
@@ -117,7 +143,7 @@ public struct TokenReader: Sendable {
         }
     }
 
-    private func refreshBehind(_ snapshot: AccountSnapshot) async {
+    func refreshBehind(_ snapshot: AccountSnapshot) async {
         await coordinator.refreshInBackground(
             snapshot.id, provider: snapshot.provider, demand: .newerThan(snapshot.generation))
     }

@@ -17,6 +17,8 @@ public struct TokenReading: Sendable {
     public let request: TokenRequest
     /// The account as it was looked at last.
     package private(set) var snapshot: AccountSnapshot?
+    /// The refresh that was asked for last replaces a token that would be good, had it not been refused.
+    package private(set) var isReplacing = false
     private var source = TokenAnswer.Source.memory
     private var rounds = 0
 
@@ -56,6 +58,7 @@ public struct TokenReading: Sendable {
             let failure = policy.reauthorizationFailure(snapshot)
             return isRefused ? .fail(failure) : lastResort(snapshot, now: now, failure)
         }
+        isReplacing = isRefused && zone != .mandatory
         return .refresh(snapshot.id, snapshot.provider, newerThan: snapshot.generation)
     }
 

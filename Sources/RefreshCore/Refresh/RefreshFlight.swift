@@ -10,12 +10,14 @@ public struct FlightDeck: Sendable {
     public var cache: TokenCache
     public var limiter: ExchangeLimiter
     public var statistics: RefreshStatistics
+    public var damper: RefusalDamper
     public var logger: Logger
 
     public init(
         store: any AccountStore, endpoint: any TokenEndpoint, journal: any ResponseJournal, time: any TimeSource,
         hub: ChangeHub, cache: TokenCache, limiter: ExchangeLimiter = ExchangeLimiter(),
-        statistics: RefreshStatistics = RefreshStatistics(), logger: Logger
+        statistics: RefreshStatistics = RefreshStatistics(), damper: RefusalDamper = RefusalDamper(),
+        logger: Logger
     ) {
         self.store = store
         self.endpoint = endpoint
@@ -25,6 +27,7 @@ public struct FlightDeck: Sendable {
         self.cache = cache
         self.limiter = limiter
         self.statistics = statistics
+        self.damper = damper
         self.logger = logger
     }
 }
@@ -200,7 +203,7 @@ struct RefreshFlight {
         do {
             let reply = try await deck.store.commit(request)
             await deck.journal.note(reply, of: request.attempt)
-            deck.statistics.committed(reply, isRecovery: request.isRecovery)
+            deck.statistics.committed(reply, by: provider)
             let metadata: Logger.Metadata = [
                 "account": "\(request.account)", "generation": "\(request.generation)",
             ]
@@ -222,7 +225,7 @@ struct RefreshFlight {
 
     private mutating func settle(_ request: SettleRequest) async -> RefreshMachine.Event {
         defer { releaseSlot() }
-        if request.disposition != .limited { deck.statistics.failed(request.fault.kind) }
+        if request.disposition != .limited { deck.statistics.failed(request.fault.kind, at: provider) }
         do {
             let reply = try await deck.store.settle(request)
             // A 2xx that held no tokens is settled as unresolved: what the journal kept of it stays for a person.

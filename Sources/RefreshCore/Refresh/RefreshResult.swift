@@ -25,7 +25,8 @@ public struct RefreshFailure: Error, Sendable, Hashable, CustomStringConvertible
     public var retryAt: WallTime?
     /// The fault behind it: with `reauth_required` it tells a refusal from an outcome that is not known.
     public var cause: RefreshFault.Kind?
-    /// Nothing was tried, because the provider is paused or its rate limit is used up.
+    /// Nothing was tried: the provider is paused, its rate limit is used up, or the account's tokens are refused however new
+    /// they are.
     public var isHeldBack: Bool
 
     public init(

@@ -1,6 +1,12 @@
+public import CoreMetrics
 import NIOConcurrencyHelpers
 
-/// Counts of what this instance's refreshes came to since it started.
+/// Counts of what this instance's refreshes came to since it started; as metrics too:
+///
+/// | name | labels | |
+/// |---|---|---|
+/// | `perennial_refresh_attempts_total` | `provider`, `outcome` | `refreshed`, `orphaned`, or why nothing came of it |
+/// | `perennial_stale_served_total` | | tokens served that were about to end, for no newer one could be had |
 public final class RefreshStatistics: Sendable {
     public struct Counts: Sendable, Hashable, Codable {
         public var exchanges = 0
@@ -14,8 +20,13 @@ public final class RefreshStatistics: Sendable {
     }
 
     private let counts = NIOLockedValueBox(Counts())
+    private let attempts: CounterFamily
+    private let stale: Counter
 
-    public init() {}
+    public init(metrics: any MetricsFactory = NOOPMetricsHandler.instance) {
+        attempts = CounterFamily("perennial_refresh_attempts_total", ["provider", "outcome"], factory: metrics)
+        stale = Counter(label: "perennial_stale_served_total", factory: metrics)
+    }
 
     public func snapshot() -> Counts { counts.withLockedValue { $0 } }
 
@@ -26,21 +37,25 @@ public final class RefreshStatistics: Sendable {
         }
     }
 
-    func committed(_ reply: CommitReply, isRecovery: Bool) {
-        counts.withLockedValue {
-            switch reply.outcome {
-            case .orphaned: $0.orphaned += 1
-            case .behind: break
-            default: $0.refreshed += 1
-            }
+    func committed(_ reply: CommitReply, by provider: ProviderName) {
+        switch reply.outcome {
+        case .behind: return
+        case .orphaned:
+            counts.withLockedValue { $0.orphaned += 1 }
+            attempts.increment(provider.rawValue, "orphaned")
+        default:
+            counts.withLockedValue { $0.refreshed += 1 }
+            attempts.increment(provider.rawValue, "refreshed")
         }
     }
 
-    func failed(_ kind: RefreshFault.Kind) {
+    func failed(_ kind: RefreshFault.Kind, at provider: ProviderName) {
+        attempts.increment(provider.rawValue, kind.rawValue)
         counts.withLockedValue { $0.failures[kind.rawValue, default: 0] += 1 }
     }
 
     func servedStale() {
+        stale.increment()
         counts.withLockedValue { $0.staleServed += 1 }
     }
 }

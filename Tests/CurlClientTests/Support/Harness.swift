@@ -41,11 +41,11 @@ func failure(
     }
 }
 
-/// Waits until the condition holds; a failure of the test if it does not within ten seconds.
+/// Waits until the condition holds; a failure of the test if it does not within thirty seconds.
 func eventually(
     _ what: Comment, sourceLocation: SourceLocation = #_sourceLocation, _ condition: () -> Bool
 ) async throws {
-    let deadline = ContinuousClock.now + .seconds(10)
+    let deadline = ContinuousClock.now + .seconds(30)
     while !condition() {
         if ContinuousClock.now > deadline {
             Issue.record(what, sourceLocation: sourceLocation)
@@ -58,4 +58,41 @@ func eventually(
 /// Answers every request of a connection with 200 and the bytes it brought.
 @Sendable func echo(_ connection: RawConnection) {
     while let request = connection.readRequest() { connection.answer(body: request.body) }
+}
+
+/// The error that opening a stream ends with; a stream is recorded as a failure of the test.
+func openingFailure(
+    _ client: CurlClient, _ request: CurlRequest, upload: CurlUpload? = nil,
+    limits: CurlStreamLimits = CurlStreamLimits(), sourceLocation: SourceLocation = #_sourceLocation
+) async -> CurlError? {
+    do throws(CurlError) {
+        let stream = try await client.open(request, upload: upload, limits: limits)
+        Issue.record("unexpected stream: \(stream.head)", sourceLocation: sourceLocation)
+        return nil
+    } catch {
+        return error
+    }
+}
+
+extension CurlStream {
+    /// All that is left of the body.
+    func rest() async throws(CurlError) -> [UInt8] {
+        var body: [UInt8] = []
+        while let bytes = try await next() { body += bytes }
+        return body
+    }
+
+    /// The error that the body ends with, and what came before it; a complete end is recorded as a failure of the test.
+    func failure(
+        sourceLocation: SourceLocation = #_sourceLocation
+    ) async -> (error: CurlError?, body: [UInt8]) {
+        var body: [UInt8] = []
+        do throws(CurlError) {
+            while let bytes = try await next() { body += bytes }
+            Issue.record("the body ended as if complete after \(body.count) bytes", sourceLocation: sourceLocation)
+            return (nil, body)
+        } catch {
+            return (error, body)
+        }
+    }
 }

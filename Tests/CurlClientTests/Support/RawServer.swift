@@ -45,6 +45,9 @@ final class RawServer: Sendable {
         Glibc.close(listener)
     }
 
+    /// Refuses new connections; those that stand go on.
+    func stopListening() { _ = Glibc.shutdown(listener, Int32(SHUT_RDWR)) }
+
     fileprivate func count(bytes: Int) { state.withLockedValue { $0.counters.bytes += bytes } }
 
     /// The number of this request, from 1, over all connections.
@@ -139,17 +142,45 @@ final class RawConnection {
         self.server = server
     }
 
-    /// nil at the end of the connection.
-    func readRequest() -> Request? {
-        var end: Range<Int>?
-        while true {
-            end = pending.firstRange(of: Array("\r\n\r\n".utf8))
-            if end != nil { break }
+    /// Without its body; nil at the end of the connection.
+    func readHead() -> String? {
+        guard let bytes = readBytes(until: "\r\n\r\n") else { return nil }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    /// At most that many bytes of a body; nil at the end of the connection.
+    func readSome(_ most: Int) -> Int? {
+        guard !pending.isEmpty || fill() else { return nil }
+        let count = min(most, pending.count)
+        pending.removeFirst(count)
+        return count
+    }
+
+    /// The next chunk of a chunked body, the last one empty; nil where the connection ends before.
+    func readChunk() -> [UInt8]? {
+        guard let line = readBytes(until: "\r\n"), let size = Int(String(decoding: line, as: UTF8.self), radix: 16)
+        else { return nil }
+        while pending.count < size + 2 {
             guard fill() else { return nil }
         }
-        guard let end else { return nil }
-        let head = String(decoding: pending[..<end.lowerBound], as: UTF8.self)
-        pending.removeFirst(end.upperBound)
+        let chunk = Array(pending[..<size])
+        pending.removeFirst(size + 2)
+        return chunk
+    }
+
+    private func readBytes(until mark: String) -> [UInt8]? {
+        while true {
+            if let end = pending.firstRange(of: Array(mark.utf8)) {
+                defer { pending.removeFirst(end.upperBound) }
+                return Array(pending[..<end.lowerBound])
+            }
+            guard fill() else { return nil }
+        }
+    }
+
+    /// nil at the end of the connection.
+    func readRequest() -> Request? {
+        guard let head = readHead() else { return nil }
         let length = head.split(separator: "\r\n").compactMap { line -> Int? in
             guard line.lowercased().hasPrefix("content-length:") else { return nil }
             return Int(line.dropFirst(15).trimmingCharacters(in: .whitespaces))

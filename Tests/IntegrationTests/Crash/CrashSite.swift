@@ -149,12 +149,16 @@ struct CrashSite: Sendable {
     /// - Returns: its id.
     func add(isExpired: Bool = false) async throws -> String {
         let line = try await mock.seedOne("account-\(UInt32.random(in: .min ... .max))-", isExpired: isExpired)
+        try await put(line)
+        return line.id
+    }
+
+    func put(_ line: MockAccountLine) async throws {
         let answer = try await workshop.http.execute(
             CurlRequest(
                 method: "PUT", url: "\(instances[0].origin)/v1/accounts/\(line.id)",
                 headers: [("Content-Type", "application/json")], body: line.putBody))
         guard answer.status == 201 else { throw ServerFailure("the account was answered \(answer.status)") }
-        return line.id
     }
 
     /// Lets Redis get to know the scripts, by a refresh of an account that nothing else is done with: otherwise the

@@ -11,8 +11,8 @@ enum PythonPeer {
     /// The interpreter that `deploy/test` sets up.
     ///
     /// - Throws: ``ServerFailure`` where it has not.
-    static func interpreter(file: String = #filePath) throws -> String {
-        let root = folder(file).components(separatedBy: "/Tests/IntegrationTests/").first ?? ""
+    static func interpreter() throws -> String {
+        let root = folder.components(separatedBy: "/Tests/IntegrationTests/").first ?? ""
         let python = "\(root)/.build-peers/bin/python"
         guard FileManager.default.isExecutableFile(atPath: python) else {
             throw ServerFailure("there is no \(python): run deploy/test, which makes it")
@@ -21,9 +21,9 @@ enum PythonPeer {
     }
 
     /// A program beside this file.
-    static func program(_ name: String, file: String = #filePath) -> String { "\(folder(file))/\(name)" }
+    static func program(_ name: String) -> String { "\(folder)/\(name)" }
 
-    private static func folder(_ file: String) -> String {
-        file.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
-    }
+    /// Where the programs are.
+    static let folder = #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast()
+        .joined(separator: "/")
 }

@@ -1,3 +1,4 @@
+import Logging
 import MockProvider
 import Perennial
 import RedisStore
@@ -15,7 +16,9 @@ struct AcquisitionTests {
     private let pool = try! PoolName("warp")
 
     private func members(_ fleet: Fleet) async throws -> [AccountSnapshot] {
-        try await RedisPoolStore(link: fleet.instances[0].link, origin: fleet.instances[0].id).members(of: pool)
+        try await RedisPoolStore(
+            link: fleet.instances[0].link, origin: fleet.instances[0].id, logger: Logger(label: "test")
+        ).members(of: pool)
     }
 
     private func events(_ fleet: Fleet, _ type: String) async throws -> Int {

@@ -1,3 +1,4 @@
+import Logging
 import MockProvider
 import Perennial
 import PerennialConfiguration
@@ -23,7 +24,9 @@ struct HalfDoneAcquisitionTests {
     }
 
     private func members(_ fleet: Fleet) async throws -> [AccountSnapshot] {
-        try await RedisPoolStore(link: fleet.instances[0].link, origin: fleet.instances[0].id).members(of: pool)
+        try await RedisPoolStore(
+            link: fleet.instances[0].link, origin: fleet.instances[0].id, logger: Logger(label: "test")
+        ).members(of: pool)
     }
 
     private func folder(_ fleet: Fleet) -> String { fleet.instances[0].configuration.stateDirectory + "/acquired" }

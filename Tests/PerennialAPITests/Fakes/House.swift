@@ -1,6 +1,8 @@
+import Gateway
 import Logging
 import NIOConcurrencyHelpers
 import NIOPosix
+import PerennialTesting
 import RefreshCore
 import ServiceLifecycle
 
@@ -17,6 +19,8 @@ struct House: Sendable {
     let cache = TokenCache()
     let monitor = FakeMonitor()
     let readiness = Box(ReadinessReport(ready: true, checks: ["redis": "ok"]))
+    /// Of the pools that it has.
+    let cooldowns: ModelCooldowns
     let backend: APIBackend
 
     final class Box<Value: Sendable>: Sendable {
@@ -29,7 +33,11 @@ struct House: Sendable {
     }
 
     /// - Parameter poolFallbacks: with who tells of the accounts of pools.
-    init(fallbacks: [String: String] = [:], poolFallbacks: PoolFallbacks? = nil) throws {
+    init(
+        fallbacks: [String: String] = [:], poolFallbacks: PoolFallbacks? = nil, pools: [PoolSettings] = [],
+        poolTokens: [PoolName: FallbackToken] = [:]
+    ) throws {
+        cooldowns = ModelCooldowns(time: time)
         fleet = FakeFleet(time: time)
         endpoint = FakeEndpoint(time: time)
         let policies = FakePolicies(
@@ -46,12 +54,18 @@ struct House: Sendable {
         let instance = InstanceInfo(
             id: "i1", host: "h", pid: 7, version: "1.2", startedAt: 1_000_000, seenAt: 2_000_000,
             listen: ["127.0.0.1:8700"], isProactive: true, isLeader: true, refreshes: 3)
+        let reader = TokenReader(coordinator: coordinator, policies: policies, fallbacks: desk)
+        let poolDesk = PoolDesk(
+            settings: pools, pools: HousePools(fleet: fleet), cooldowns: cooldowns, slots: cooldowns, reader: reader,
+            keeper: nil, fallbacks: poolTokens, seed: 1,
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+        poolDesk.subscriptionChanged(isUp: true)
         backend = APIBackend(
-            reader: TokenReader(coordinator: coordinator, policies: policies, fallbacks: desk),
-            coordinator: coordinator,
+            reader: reader, coordinator: coordinator,
             directory: fleet, orphans: fleet, policies: policies, intake: AccountIntake(policies: policies),
             instances: FakeRegistry(all: [instance]), providers: monitor, time: time,
-            readiness: { [readiness] in readiness.current }, version: "1.2")
+            pools: pools.isEmpty ? nil : poolDesk, readiness: { [readiness] in readiness.current }, version: "1.2",
+            metrics: { Array("calls_total 1\n".utf8) })
         cache.subscriptionChanged(isUp: true)
     }
 
@@ -78,9 +92,12 @@ struct House: Sendable {
     }
 
     func serve(
-        keys: CallerKeys? = nil, listen: [String] = ["127.0.0.1:0"], idleTimeout: Duration = .seconds(60),
+        keys: CallerKeys? = nil, gateway: Gateway? = nil, listen: [String] = ["127.0.0.1:0"],
+        idleTimeout: Duration = .seconds(60),
         _ body: @escaping @Sendable (Client) async throws -> Void
     ) async throws {
+        var backend = backend
+        backend.gateway = gateway
         let server = APIServer(
             backend: backend, keys: keys,
             configuration: .init(listen: try listen.map { try ListenAddress($0) }, idleTimeout: idleTimeout),
@@ -105,4 +122,15 @@ struct House: Sendable {
             try result.get()
         }
     }
+}
+
+/// The accounts of pools as the fake fleet has them.
+private struct HousePools: PoolStore {
+    let fleet: FakeFleet
+
+    func members(of pool: PoolName) async throws(StoreError) -> [AccountSnapshot] {
+        try await fleet.list(after: nil, limit: 1000).accounts.filter { $0.pool == pool }
+    }
+
+    func note(_ pool: PoolName, isExhausted: Bool, count: PoolCount, next: WallTime?) async throws(StoreError) {}
 }

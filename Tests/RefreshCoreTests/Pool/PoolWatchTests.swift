@@ -6,6 +6,11 @@ import Testing
 struct PoolWatchTests {
     private let time = ManualTimeSource()
     private let pools = FakePoolStore()
+    private let cooldowns: ModelCooldowns
+
+    private let edited = AccountChange(account: try! accountID("a"), generation: Generation(1), outcome: .edited)
+
+    init() { cooldowns = ModelCooldowns(time: time) }
 
     private func member(
         _ id: String, _ status: AccountStatus = .active, life: Duration = .seconds(3600), enabled: Bool = true
@@ -24,7 +29,8 @@ struct PoolWatchTests {
         _ body: (PoolWatch) async throws -> Void
     ) async throws {
         let watch = PoolWatch(
-            pools: [PoolSettings(name: warp, acquisition: acquisition)], store: pools, keeper: keeper, time: time,
+            pools: [PoolSettings(name: warp, acquisition: acquisition)], store: pools, cooldowns: cooldowns,
+            keeper: keeper, time: time,
             logger: CapturedLog().logger)
         let task = Task { await watch.run() }
         do {
@@ -53,11 +59,11 @@ struct PoolWatchTests {
             try await pass("first look") { pools.notes.last == .init(isExhausted: false, available: 1) }
             pools.set([try member("a", .reauthRequired), try member("b", .active, enabled: false)])
             let start = time.monotonic()
-            watch.accountChanged(.edited)
+            watch.accountChanged(edited)
             try await pass("second look") { pools.notes.last == .init(isExhausted: true, available: 0) }
             #expect(time.monotonic() - start < .seconds(5))
             pools.set([try member("a")])
-            watch.accountChanged(.edited)
+            watch.accountChanged(edited)
             try await pass("third look") { pools.notes.last == .init(isExhausted: false, available: 1) }
         }
     }
@@ -97,12 +103,66 @@ struct PoolWatchTests {
             try await pass("first look") { pools.looks >= 1 }
             #expect(acquirer.runs == 0)
             pools.set([try member("a", .reauthRequired)])
-            watch.accountChanged(.edited)
+            watch.accountChanged(edited)
             try await pass("a run") { acquirer.runs == 1 }
             pools.set([try member("a", .reauthRequired), try member("new-1")])
             let looks = pools.looks
             try await pass("two more looks") { pools.looks >= looks + 2 }
             #expect(acquirer.runs == 1)
         }
+    }
+
+    @Test("an account that cools down is not available until its end, and the look comes at once and at that end")
+    func coolingDown() async throws {
+        pools.set([try member("a"), try member("b", .reauthRequired)])
+        try await watch { watch in
+            try await pass("first look") { pools.notes.last == .init(isExhausted: false, available: 1) }
+            var order = CooldownOrder(
+                pool: warp, key: CooldownKey(account: try accountID("a"), dimension: "gpt-5"), first: .seconds(9),
+                longest: .seconds(9), limit: .seconds(9), cause: "429")
+            _ = try await cooldowns.cool(order)
+            watch.cooldownChanged(order.key, in: warp)
+            let looks = pools.looks
+            time.advance(by: .seconds(5))
+            for _ in 0..<50 { await Task.yield() }
+            #expect(pools.looks == looks, "for one model only: the account is good for others")
+            order.key.dimension = nil
+            let start = time.monotonic()
+            _ = try await cooldowns.cool(order)
+            watch.cooldownChanged(order.key, in: warp)
+            try await pass("exhausted") { pools.notes.last == .init(isExhausted: true, available: 0) }
+            #expect(time.monotonic() - start < .seconds(5))
+            try await pass("its end") { pools.notes.last == .init(isExhausted: false, available: 1) }
+            #expect(time.monotonic() - start >= .seconds(9))
+            #expect(time.monotonic() - start < .seconds(15))
+        }
+    }
+
+    @Test("a change of one pool causes no look at the others, and what is in no pool causes none")
+    func onlyThatPool() async throws {
+        let other = PoolFixture.name("other")
+        pools.set([try member("a")])
+        let watch = PoolWatch(
+            pools: [PoolSettings(name: warp), PoolSettings(name: other)], store: pools, cooldowns: cooldowns,
+            keeper: nil,
+            time: time, interval: .seconds(3600), logger: CapturedLog().logger)
+        let task = Task { await watch.run() }
+        try await pass("both are looked at") { pools.looks == 2 }
+        let key = CooldownKey(account: try accountID("a"))
+        watch.cooldownChanged(key, in: warp)
+        try await pass("one look") { pools.looks == 3 }
+        let stranger = AccountChange(account: try accountID("z"), generation: Generation(1), outcome: .failed)
+        watch.accountChanged(stranger)
+        watch.cooldownChanged(CooldownKey(account: key.account, dimension: "gpt-5"), in: other)
+        watch.cooldownChanged(key, in: PoolFixture.name("unknown"))
+        for _ in 0..<100 {
+            time.advance(by: .milliseconds(50))
+            await Task.yield()
+        }
+        #expect(pools.looks == 3)
+        watch.cooldownChanged(key, in: other)
+        try await pass("a look at the other") { pools.looks == 4 }
+        task.cancel()
+        await task.value
     }
 }

@@ -86,6 +86,56 @@ struct TokenReaderTests {
         #expect(fleet.endpoint.uses.count == 1)
     }
 
+    @Test("tokens that are refused however new they are: one refresh, then none for a while that grows")
+    func refusedForEver() async throws {
+        let fleet = try await Fleet(ManualTimeSource())
+        let id = try await fleet.add("alice", remaining: .seconds(3000))
+        let reader = fleet.one.reader
+        let begin = fleet.time.monotonic()
+        var at: [Int] = []
+        // A call each second, each of which is refused.
+        for _ in 0..<400 {
+            let before = fleet.endpoint.uses.count
+            let newest = try #require(await fleet.store.snapshot(id)).generation
+            do throws(RefreshFailure) {
+                _ = try await reader.token(TokenRequest(account: id, refused: newest))
+            } catch {
+                #expect(error.code == .coolingDown)
+                #expect(error.message.contains("alice"))
+                let retryAt = try #require(error.retryAt)
+                #expect(retryAt > fleet.time.wall())
+                #expect(!reader.canReplace(id, refused: newest))
+            }
+            if fleet.endpoint.uses.count > before {
+                at.append(Int((fleet.time.monotonic() - begin).components.seconds))
+            }
+            // Whoever does not complain is served.
+            #expect(try await reader.token(TokenRequest(account: id)).snapshot.generation >= newest)
+            fleet.time.advance(by: .seconds(1))
+        }
+        #expect(at == [0, 5, 15, 35, 75, 155, 315])
+    }
+
+    @Test("a token that dies now and then is replaced each time, and an expired one whatever was refused before")
+    func refusedNowAndThen() async throws {
+        let fleet = try await Fleet(ManualTimeSource(), lifetime: .seconds(10_000))
+        let id = try await fleet.add("alice", remaining: .seconds(3000))
+        let reader = fleet.one.reader
+        for generation in 1...8 {
+            let answer = try await reader.token(TokenRequest(account: id, refused: Generation(Int64(generation))))
+            #expect(answer.snapshot.generation == Generation(Int64(generation) + 1))
+            fleet.time.advance(by: .seconds(121))
+        }
+        let short = try await Fleet(ManualTimeSource(), lifetime: .seconds(60))
+        let other = try await short.add("bob", remaining: .seconds(3000))
+        _ = try await short.one.reader.token(TokenRequest(account: other, refused: Generation(1)))
+        short.time.advance(by: .seconds(2))
+        await short.store.tamper(other) { $0.expiresAt = short.time.wall() }
+        short.one.cache.forget(other)
+        let answer = try await short.one.reader.token(TokenRequest(account: other, refused: Generation(2)))
+        #expect(answer.snapshot.generation == Generation(3))
+    }
+
     @Test("a refused token is not handed out again, although it looks valid, when the refresh fails")
     func refusedNeverStale() async throws {
         let fleet = try await Fleet(ManualTimeSource())

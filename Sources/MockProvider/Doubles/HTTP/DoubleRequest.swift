@@ -1,5 +1,6 @@
 import FoundationEssentials
 import HTTPTypes
+import HummingbirdCore
 import NIOCore
 
 /// An HTTP request to a double, and strict ways to read it.
@@ -11,6 +12,20 @@ struct DoubleRequest: Sendable {
     var authority: String
     var headers: HTTPFields
     var body: ByteBuffer
+    /// Of the whole body, also where `body` was not kept.
+    var digest = BodyDigest()
+
+    init(_ whole: MockHTTP.WholeRequest) {
+        let request = whole.request
+        method = request.method
+        path = request.uri.path
+        query = Dictionary(
+            request.uri.queryParameters.map { (String($0.key), String($0.value)) }, uniquingKeysWith: { $1 })
+        authority = request.head.authority ?? ""
+        headers = request.headers
+        body = whole.body
+        digest = whole.digest
+    }
 
     var url: String { "http://\(authority)\(path)" }
 

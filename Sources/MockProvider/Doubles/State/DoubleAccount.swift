@@ -12,6 +12,23 @@ struct DoubleAccount: Sendable {
     var apiScript = DoubleScript()
     /// Access tokens issued, with their end.
     var accessTokens: [String: MockInstant] = [:]
+    /// Nil: what holds for all.
+    var quota: DoubleQuota?
+    var meter = DoubleMeter()
+    var tokenMeters: [String: DoubleMeter] = [:]
+
+    mutating func clearMeters() {
+        meter = DoubleMeter()
+        tokenMeters = [:]
+    }
+
+    /// Nil: the call is served.
+    mutating func spend(_ quota: DoubleQuota, token: String, at now: MockInstant) -> MockInstant? {
+        switch quota.scope {
+        case .account: meter.take(quota, at: now)
+        case .token: tokenMeters[token, default: DoubleMeter()].take(quota, at: now)
+        }
+    }
 }
 
 /// What an account is put into a client with.

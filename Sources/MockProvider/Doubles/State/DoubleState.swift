@@ -12,6 +12,9 @@ struct DoubleState: Sendable {
     private var assertions: Set<String> = []
     private var tokens: DoubleTokens
     private(set) var uses: [DoubleUse] = []
+    /// For accounts that have none of their own.
+    private var quota: DoubleQuota?
+    let gauge = StreamGauge()
 
     init(configuration: DoubleConfiguration, seed: UInt64) {
         self.configuration = configuration
@@ -64,6 +67,27 @@ struct DoubleState: Sendable {
 
     mutating func revoke(_ account: String) { accounts[account]?.isRevoked = true }
 
+    /// False: there is no such account.
+    mutating func setQuota(_ quota: DoubleQuota?, of account: String?) -> Bool {
+        guard let account else {
+            self.quota = quota
+            for id in accounts.keys { accounts[id]?.clearMeters() }
+            return true
+        }
+        guard accounts[account] != nil else { return false }
+        accounts[account]?.quota = quota
+        accounts[account]?.clearMeters()
+        return true
+    }
+
+    /// False: there is no such account.
+    mutating func endAccessTokens(of account: String, at now: MockInstant) -> Bool {
+        guard var known = accounts[account] else { return false }
+        for (token, end) in known.accessTokens where end > now { known.accessTokens[token] = now }
+        accounts[account] = known
+        return true
+    }
+
     // MARK: The token endpoint
 
     mutating func token(_ request: DoubleRequest, at now: MockInstant) -> MockReply {
@@ -75,13 +99,13 @@ struct DoubleState: Sendable {
             credential = try behaviour.credential(
                 in: request, for: DoubleJudge(configuration: configuration, clients: clients, now: now))
         } catch {
-            return refuse(error, account: nil, credential: nil, at: now)
+            return refuse(error, request, account: nil, credential: nil, at: now)
         }
         do throws(DoubleRefusal) {
             let id = try owner(of: credential)
-            return serve(id, credential, at: now)
+            return serve(id, credential, request, at: now)
         } catch {
-            return refuse(error, account: knownOwner(of: credential), credential: credential, at: now)
+            return refuse(error, request, account: knownOwner(of: credential), credential: credential, at: now)
         }
     }
 
@@ -130,17 +154,21 @@ struct DoubleState: Sendable {
     }
 
     private mutating func refuse(
-        _ refusal: DoubleRefusal, account: String?, credential: DoubleCredential?, at now: MockInstant
+        _ refusal: DoubleRefusal, _ request: DoubleRequest, account: String?, credential: DoubleCredential?,
+        at now: MockInstant
     ) -> MockReply {
         record(
             DoubleUse(
-                at: now, phase: .token, account: account, presented: credential.map { TokenFingerprint(of: $0.text) },
+                at: now, phase: .token, path: request.path, account: account,
+                presented: credential.map { TokenFingerprint(of: $0.text) },
                 outcome: refusal.isMalformed ? .malformed(refusal.words) : .refused(refusal.words),
                 isReuse: refusal == .reused, issued: nil))
         return behaviour.answer(refusal)
     }
 
-    private mutating func serve(_ id: String, _ credential: DoubleCredential, at now: MockInstant) -> MockReply {
+    private mutating func serve(
+        _ id: String, _ credential: DoubleCredential, _ request: DoubleRequest, at now: MockInstant
+    ) -> MockReply {
         let order = accounts[id]?.script.next()
         let reply: MockReply
         var issued: DoubleIssued?
@@ -153,7 +181,8 @@ struct DoubleState: Sendable {
         }
         record(
             DoubleUse(
-                at: now, phase: .token, account: id, presented: TokenFingerprint(of: credential.text),
+                at: now, phase: .token, path: request.path, account: id,
+                presented: TokenFingerprint(of: credential.text),
                 outcome: order.map { .ordered($0.name) } ?? .served, isReuse: false, issued: issued))
         return reply
     }
@@ -216,35 +245,57 @@ struct DoubleState: Sendable {
     // MARK: The API
 
     mutating func api(_ request: DoubleRequest, at now: MockInstant) -> MockReply {
-        let token = request.bearer
+        let presented = request.presented { token in accounts.values.contains { $0.accessTokens[token] != nil } }
+        let token = presented?.token
         let owner = token.flatMap { token in accounts.values.first { $0.accessTokens[token] != nil }?.id }
         let access = judge(token, owner: owner, at: now)
-        var order: DoubleOrder?
-        if case .good(let id) = access { order = accounts[id]?.apiScript.next() }
-        var reply = behaviour.apiAnswer(access)
-        switch order {
-        case .fault(let name): reply = fault(name, behaviour.apiFaults)
-        case .throttle(let retryAfter): reply = throttled(retryAfter, at: now)
-        case .hostile(let answer): answer.spoil(&reply)
-        case .omitRefreshToken, nil: break
-        }
-        let outcome: DoubleUse.Outcome =
-            switch access {
-            case .good: order.map { .ordered($0.name) } ?? .served
-            case .missing: .malformed("it has no bearer token")
-            case .unknown: .refused("its access token was never issued")
-            case .expired: .refused("its access token has expired")
-            case .revoked: .refused("its access token has been revoked")
-            }
+        let (reply, outcome) = answer(request, access, presented, at: now)
         record(
             DoubleUse(
-                at: now, phase: .api, account: owner, presented: token.map { TokenFingerprint(of: $0) },
-                outcome: outcome, isReuse: false, issued: nil))
+                at: now, phase: .api, path: request.path, account: owner,
+                presented: token.map { TokenFingerprint(of: $0) }, outcome: outcome, isReuse: false, issued: nil))
+        return reply
+    }
+
+    private mutating func answer(
+        _ request: DoubleRequest, _ access: DoubleAccess, _ presented: DoublePresented?, at now: MockInstant
+    ) -> (MockReply, DoubleUse.Outcome) {
+        let refused = behaviour.apiAnswer(access)
+        switch access {
+        case .missing: return (refused, .malformed("it has no access token"))
+        case .unknown: return (refused, .refused("its access token was never issued"))
+        case .expired: return (refused, .refused("its access token has expired"))
+        case .revoked: return (refused, .refused("its access token has been revoked"))
+        case .good(let id):
+            guard let presented else { return (refused, .malformed("it has no access token")) }
+            let order = accounts[id]?.apiScript.next()
+            switch order {
+            case .fault(let name): return (fault(name, behaviour.apiFaults), .ordered(name))
+            case .throttle(let retryAfter):
+                return (throttled(retryAfter, at: now), .ordered(DoubleOrder.throttle(retryAfter).name))
+            case .hostile, .omitRefreshToken, nil: break
+            }
+            if let spent = spend(of: id, presented.token, at: now) { return (spent, .exhausted) }
+            var reply =
+                DoubleCall(path: request.path)?.answer(request, of: id, with: presented, gauge: gauge) ?? refused
+            if case .hostile(let answer) = order { answer.spoil(&reply) }
+            return (reply, order.map { .ordered($0.name) } ?? .served)
+        }
+    }
+
+    /// What the account is told whose quota is spent; nil: it has calls left.
+    private mutating func spend(of id: String, _ token: String, at now: MockInstant) -> MockReply? {
+        guard let quota = accounts[id]?.quota ?? quota,
+            let end = accounts[id]?.spend(quota, token: token, at: now)
+        else { return nil }
+        let faults = behaviour.apiFaults.filter { $0.meaning == .quota }
+        var reply = faults.first { quota.fault == nil || $0.name == quota.fault }?.reply ?? behaviour.throttled
+        quota.notice.tell(&reply, end: end, at: now)
         return reply
     }
 
     private func judge(_ token: String?, owner: String?, at now: MockInstant) -> DoubleAccess {
-        guard let token else { return .missing }
+        guard let token, !token.isEmpty else { return .missing }
         guard let owner, let account = accounts[owner], let expiresAt = account.accessTokens[token] else {
             return .unknown
         }

@@ -1,0 +1,5 @@
+import Perennial
+
+let perennial = try await Perennial.connect(file: "perennial.yaml")
+
+await perennial.shutdown()
