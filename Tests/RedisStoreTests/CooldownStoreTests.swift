@@ -171,12 +171,10 @@ struct CooldownStoreTests {
                 order.guess = pick([nil, nil, -20, 30, 90]).map { now + .seconds($0) }
                 let new = try await store.cool(order)
                 let after = try await fixture.now()
-                let (low, high) = (order.apply(to: old, now: now), order.apply(to: old, now: after))
                 let what = Comment(rawValue: "seed \(seed), step \(step): \(order) on \(String(describing: old))")
-                #expect((low.until...high.until).contains(new.value.until), what)
-                #expect((low.since...high.since).contains(new.value.since), what)
-                #expect(new.value.repeats == low.repeats && new.value.isTold == low.isTold, what)
-                #expect(new.value.cause == low.cause, what)
+                // The script read its clock at one of these times; what runs at the first may be over at the last.
+                let times = (now.milliseconds...after.milliseconds).map { WallTime(milliseconds: $0) }
+                #expect(times.contains { order.apply(to: old, now: $0) == new.value }, what)
                 #expect(new.value == old ? new.version == version : new.version > version, what)
                 version = new.version
                 let stored = try await store.cooldowns(of: warp)
