@@ -1,5 +1,7 @@
 # Perennial in a container. Both base images can be replaced: any Debian or Ubuntu with a Swift toolchain builds it,
-# any of the same release runs it.
+# any of the same release runs it; HIREDIS is what that release calls the library.
+# It listens on the loopback of the container unless it is told otherwise, which needs callers' keys:
+#   docker run … -p 127.0.0.1:8700:8700 perennial serve --listen 0.0.0.0:8700     (PERENNIAL_AUTH_KEYS_FILE, see compose.yaml)
 ARG BUILD_IMAGE=swift:6.2-bookworm
 ARG RUN_IMAGE=debian:bookworm-slim
 
@@ -16,7 +18,8 @@ RUN swift build -c release --product perennial --static-swift-stdlib \
     && cp "$(swift build -c release --static-swift-stdlib --show-bin-path)/perennial" /perennial
 
 FROM ${RUN_IMAGE}
-RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates libhiredis0.14 libcurl4 redis-server \
+ARG HIREDIS=libhiredis0.14
+RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates ${HIREDIS} libcurl4 redis-server \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --create-home --home-dir /var/lib/perennial perennial \
     && mkdir /keys && chown perennial /keys

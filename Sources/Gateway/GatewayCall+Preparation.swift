@@ -56,20 +56,16 @@ extension GatewayCall {
     mutating func describe(_ body: RequestBody) async {
         if let header = route.sessionHeader {
             session = caller.request.header(header.lowercased()).flatMap {
-                Self.bounded($0, PoolRequest.maximumSession)
+                (1...PoolRequest.maximumSession).contains($0.utf8.count) ? $0 : nil
             }
         }
         switch route.dimension {
         case nil: break
         case .header(let name):
-            dimension = caller.request.header(name.lowercased()).flatMap {
-                Self.bounded($0, PoolRequest.maximumDimension)
-            }
+            dimension = caller.request.header(name.lowercased())
         case .json(let pointer):
             guard let bytes = body.bytes else { return }
-            dimension = await Self.value(at: pointer, in: bytes).flatMap {
-                Self.bounded($0, PoolRequest.maximumDimension)
-            }
+            dimension = await Self.value(at: pointer, in: bytes)
         }
     }
 
@@ -80,9 +76,5 @@ extension GatewayCall {
         }
         guard bytes.count > longDocument else { return read() }
         return (try? await NIOThreadPool.singleton.runIfActive(read)) ?? nil
-    }
-
-    private static func bounded(_ text: String, _ most: Int) -> String? {
-        (1...most).contains(text.utf8.count) ? text : nil
     }
 }

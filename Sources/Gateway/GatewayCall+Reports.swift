@@ -1,9 +1,12 @@
 import Logging
+import Providers
 import RefreshCore
 
 /// What accounts and pools have to be told about tries.
 extension GatewayCall {
-    func tell(_ report: AttemptMachine.Report?, until: WallTime?) async {
+    /// - Parameter waits: whether another try follows, which has to find the pool told. An answer that is passed on waits for
+    ///   cool-downs only: whoever has it calls again, and the account must not be picked then.
+    func tell(_ report: AttemptMachine.Report?, until: WallTime?, waits: Bool) async {
         switch report {
         case nil: return
         case .refreshBehind(let account, let generation):
@@ -11,13 +14,8 @@ extension GatewayCall {
                 _ = try? await tokens.serve(TokenRequest(account: account, refused: generation))
             }
         case .pool(let outcome):
-            guard let pick, let pools = gateway.pools else { return }
-            let report = PoolReport(
-                pool: pick.pool, account: pick.account, generation: pick.generation, outcome: outcome, until: until,
-                dimension: dimension, cause: "\(outcome.rawValue) at the route \(route.name)", lease: pick.lease)
-            let logger = gateway.logger
-            // Goes on without the caller: one who leaves, or has no more time, must not keep the others from knowing.
-            await TimeLimit.result(within: remaining, gateway.time) {
+            guard let report = poolReport(outcome, until: until), let pools = gateway.pools else { return }
+            let telling = { @Sendable [logger = gateway.logger] () async -> Void in
                 do throws(PoolFailure) {
                     try await pools.report(report)
                 } catch {
@@ -25,13 +23,29 @@ extension GatewayCall {
                         "the pool could not be told of a call: \(error)", metadata: ["pool": "\(report.pool)"])
                 }
             }
+            guard waits || outcome.coolsDown else {
+                Task { await telling() }
+                return
+            }
+            // Goes on without the caller: one who leaves, or has no more time, must not keep the others from knowing.
+            await Abandonable.result(until: deadline, gateway.time, of: telling)
         }
     }
 
-    /// A success ends the cool-down that an account was tried in.
-    func settle(_ decision: AttemptMachine.Decision, _ status: Int) async {
-        guard decision.report == nil, case .passOn = decision.step, pick?.lease?.isProbe == true else { return }
-        await tell(.pool(status < 400 ? .ok : .failed), until: nil)
+    private func poolReport(_ outcome: PoolReport.Outcome, until: WallTime?) -> PoolReport? {
+        pick.map { pick in
+            PoolReport(
+                pool: pick.pool, account: pick.account, generation: pick.generation, outcome: outcome, until: until,
+                dimension: dimension, cause: "\(outcome.rawValue) at the route \(route.name)", lease: pick.lease)
+        }
+    }
+
+    /// A success ends the cool-down that an account was tried in, and what is remembered of earlier ones.
+    func success(_ meaning: APIErrorClass, _ status: Int) -> AttemptMachine.Report? {
+        guard meaning == .none, status < 400, let success = poolReport(.ok, until: nil),
+            gateway.pools?.isNews(success) == true
+        else { return nil }
+        return .pool(.ok)
     }
 
     // MARK: Leases

@@ -48,7 +48,7 @@ extension GatewayCall {
     }
 
     private func token(of request: TokenRequest) async throws(GatewayFailure) -> Grant {
-        let result = await TimeLimit.result(within: remaining, gateway.time) { [tokens = gateway.tokens] in
+        let result = await Abandonable.result(until: deadline, gateway.time) { [tokens = gateway.tokens] in
             do throws(RefreshFailure) {
                 return Result<ServedToken, RefreshFailure>.success(try await tokens.serve(request))
             } catch {
@@ -67,7 +67,7 @@ extension GatewayCall {
         guard let pools = gateway.pools else {
             throw GatewayFailure(.pool(PoolFailure(.poolNotFound, "no pool \(request.pool)"), request.pool))
         }
-        let result = await TimeLimit.result(within: remaining, gateway.time) {
+        let result = await Abandonable.result(until: deadline, gateway.time) {
             do throws(PoolFailure) {
                 return Result<PoolToken, PoolFailure>.success(try await pools.pick(request))
             } catch {
@@ -121,8 +121,8 @@ extension GatewayCall {
             let stream = try await gateway.upstream.open(call) { [caller] head in
                 // 100 is this server's affair, and 101 cannot come.
                 guard (102...199).contains(head.status) else { return }
-                var head = head
-                head.headers = AnswerHeaders.passed(echo?.removed(from: head.headers) ?? head.headers, policy: policy)
+                var head = echo?.removed(from: head) ?? head
+                head.headers = AnswerHeaders.passed(head.headers, policy: policy)
                 caller.inform(head)
             }
             return try HeldAnswer(stream, method: caller.request.method, echo: echo)

@@ -52,17 +52,17 @@ struct GatewayCall {
 
     private func body() async throws(GatewayFailure) -> RequestBody {
         guard caller.request.body != .none else { return RequestBody(none: caller) }
-        let (time, end) = (gateway.time, startedAt + route.budget.deadline)
+        let (time, deadline) = (gateway.time, deadline)
         return try await RequestBody.collect(
             caller, limits: route.replay, idle: route.budget.idle, space: gateway.space,
-            remaining: { end - time.monotonic() })
+            remaining: { deadline - time.monotonic() })
     }
 
     // MARK: Tries
 
-    var remaining: Duration {
-        route.budget.deadline - (gateway.time.monotonic() - startedAt)
-    }
+    var deadline: MonotonicTime { startedAt + route.budget.deadline }
+
+    var remaining: Duration { deadline - gateway.time.monotonic() }
 
     var isInTime: Bool { remaining > .zero }
 
@@ -85,14 +85,14 @@ struct GatewayCall {
                     let decision = machine.answered(
                         verdict.meaning, canRepeat: body.canRepeat, inTime: isInTime, canReplace: canReplace(grant))
                     if case .passOn = decision.step { held = answer } else { answer.stream.cancel() }
-                    await tell(decision.report, until: verdict.until)
-                    await settle(decision, answer.head.status)
+                    let report = decision.report ?? success(verdict.meaning, answer.head.status)
+                    await tell(report, until: verdict.until, waits: decision.step != .passOn)
                     step = decision.step
                 } catch {
                     if error.kind == .cancelled { throw GatewayFailure(.callerGone) }
                     failure = error
                     let decision = machine.broke(Self.reason(error), canRepeat: body.canRepeat, inTime: isInTime)
-                    await tell(decision.report, until: nil)
+                    await tell(decision.report, until: nil, waits: true)
                     step = decision.step
                 }
             case .passOn:
@@ -121,11 +121,9 @@ struct GatewayCall {
 
     private mutating func passOn(_ answer: HeldAnswer, _ body: RequestBody) async throws(GatewayFailure) {
         body.drop()
-        var head = answer.head
+        var head = answer.echo?.removed(from: answer.head) ?? answer.head
         let location = ProxiedLocation(route: route.name, upstream: route.upstream)
-        head.headers = AnswerHeaders.passed(
-            answer.echo?.removed(from: head.headers) ?? head.headers, policy: route.headers
-        ).map { field in
+        head.headers = AnswerHeaders.passed(head.headers, policy: route.headers).map { field in
             guard ProxiedLocation.fields.contains(field.name.lowercased()) else { return field }
             return (field.name, location.rewritten(field.value))
         }
@@ -138,6 +136,8 @@ struct GatewayCall {
             try await AnswerRelay(caller: caller, answer: answer, body: body, policy: route.headers).run(head)
         } catch {
             answer.stream.cancel()
+            // A connection that ends without a byte looks as if the call could be made again.
+            caller.flush()
             let isCallers = error is CallerFault || Task.isCancelled || (error as? UpstreamFailure)?.kind == .cancelled
             throw GatewayFailure(isCallers ? .callerGone : .cut)
         }

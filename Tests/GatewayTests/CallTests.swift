@@ -105,8 +105,9 @@ import Testing
             seen.header("authorization") == "Bearer a-1"
                 ? FakeAnswer(429, "no", headers: [("Retry-After", "60")]) : FakeAnswer(200, "yes")
         }
+        let model = String(repeating: "m-1", count: 50)
         let got = try await house.serve(
-            FakeCaller("POST", headers: [("x-session", "s1")], body: [#"{"model":"m-1","#, #""x":[]}"#]))
+            FakeCaller("POST", headers: [("x-session", "s1")], body: [#"{"model":"\#(model)","#, #""x":[]}"#]))
         #expect(got.text == "yes")
         #expect(got.header("perennial-attempts") == "2;quota")
         #expect(got.header("perennial-account") == "b")
@@ -115,11 +116,39 @@ import Testing
         #expect(report.account == account("a"))
         #expect(report.outcome == .quota)
         #expect(report.until == now + .seconds(60))
-        #expect(report.dimension == "m-1")
+        #expect(report.dimension == model, "a long one is no other than itself")
         #expect(pools.requests.current.map(\.excluded) == [[], [account("a")]])
-        #expect(pools.requests.current.map(\.dimension) == ["m-1", "m-1"])
+        #expect(pools.requests.current.map(\.dimension) == [model, model])
         #expect(pools.requests.current.map(\.session) == ["s1", "s1"])
         try await eventually { pools.leases.current.released == 2 }
+    }
+
+    /// Which ends a cool-down, or makes the next one short again; nobody waits for that.
+    @Test func aSuccessIsToldWhereACoolDownIsRemembered() async throws {
+        let pools = FakePools("a")
+        var route = GatewayRoute.to("https://api.example", .pool(pool("p")))
+        var code = RuleConditions()
+        code.json = [.init(try JSONPointer("/code"), .equals(["40003"]))]
+        route.rules = RuleList([ErrorRule(.refresh, code)])
+        route.budget.tries = 2
+        let house = House(route, pools: pools) { seen in
+            let url = seen.call.head.url
+            if url.hasSuffix("missing") { return FakeAnswer(404) }
+            let body = url.hasSuffix("refused") ? #"{"code":40003}"# : #"{"code":0}"#
+            return FakeAnswer(200, body, headers: [("Content-Type", "application/json")])
+        }
+        try await house.serve()
+        pools.remembered.change { $0 = [account("a")] }
+        try await house.serve(FakeCaller("GET", "/gw/api/missing"))
+        // A refusal that is passed on has the status of a success.
+        try await house.serve(FakeCaller("GET", "/gw/api/refused"))
+        #expect(pools.reports.current.map(\.outcome) == [.tokenRefused])
+        pools.reporting.shut()
+        try await house.serve()
+        pools.reporting.open()
+        try await eventually { pools.reports.current.count == 2 }
+        #expect(pools.reports.current.last?.outcome == .ok)
+        #expect(pools.reports.current.last?.lease != nil)
     }
 
     @Test func whenAllAreSpentTheCallerLearnsWhen() async throws {

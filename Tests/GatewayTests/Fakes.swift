@@ -122,6 +122,8 @@ final class FakePools: PoolPicking {
     let kept = Box((now: 0, ever: 0))
     let gate = Gate()
     let reporting = Gate()
+    /// Accounts of which a cool-down is remembered.
+    let remembered = Box<Set<AccountID>>([])
 
     init(_ accounts: String...) { self.accounts = accounts }
 
@@ -158,6 +160,10 @@ final class FakePools: PoolPicking {
         if report.outcome == .tokenRefused {
             generations.change { $0[report.account] = (report.generation?.rawValue ?? 1) + 1 }
         }
+    }
+
+    func isNews(_ report: PoolReport) -> Bool {
+        report.outcome == .ok ? remembered.current.contains(report.account) : report.outcome != .failed
     }
 
     func release(_ lease: PoolLease) async { leases.change { $0.released += 1 } }

@@ -92,6 +92,11 @@ import Testing
         #expect(until([]) == now + .seconds(90))
         #expect(until([("x-reset", "5")]) == now + .seconds(5))
         #expect(until([("x-reset", "5"), ("Retry-After", "7")]) == now + .seconds(7))
+        // What is no time to come says nothing.
+        #expect(until([("x-reset", "5"), ("Retry-After", "0")]) == now + .seconds(5))
+        #expect(until([("x-reset", "0s"), ("Retry-After", "0")]) == now + .seconds(90))
+        // A quota of a week.
+        #expect(until([("Retry-After", "500000")]) == now + .seconds(500_000))
         #expect(
             QuotaReset(headers: ["a"]).end(headers: [("a", "400000000")], body: [], now: now) == now
                 + QuotaReset.longest)

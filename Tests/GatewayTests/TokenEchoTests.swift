@@ -27,6 +27,14 @@ import Testing
         #expect(removed("X-Query", "?key=1", injection) == "?key=1")
     }
 
+    @Test func theReasonDoesNotTellIt() {
+        func reason(_ text: String) -> String {
+            TokenEcho(Secret(token), .bearer).removed(from: GatewayAnswerHead(status: 401, reason: text)).reason
+        }
+        #expect(reason("Unknown token secret/token+1==") == "")
+        #expect(reason("Unknown token") == "Unknown token")
+    }
+
     @Test func theCookieIsNotSetAnew() {
         let fields: [HeaderField] = [
             ("Set-Cookie", "session=other; Path=/"), ("set-cookie", " other=1"), ("Set-Cookie", "sessions=1"),

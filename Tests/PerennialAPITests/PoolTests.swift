@@ -64,6 +64,7 @@ import Testing
             #expect(last.headers["content-type"] == "application/problem+json")
             #expect(["10", "11"].contains(last.headers["retry-after"]))
             #expect(last.member("type") == "urn:perennial:problem:pool_exhausted")
+            #expect(last.member("next_at") == "2026-11-21T09:57:11Z")
             let shown = try await client.send("GET", "/v1/pools/warp")
             #expect(
                 shown.body.contains(#""accounts":2,"available":0,"next_at":"2026-11-21T09:57:11Z""#), "\(shown.body)")

@@ -22,8 +22,7 @@ struct PoolTurnTests {
 
     @Test func aUsedUpQuotaGoesToTheNextAccount() throws {
         var turn = try PoolTurn("warp", .init(dimension: "gpt"))
-        let judged = turn.judge(QuotaExhausted(retryAfter: .seconds(30)), of: try pick("anna", generation: 4), now: now)
-        let report = try #require(judged)
+        let report = turn.judge(QuotaExhausted(retryAfter: .seconds(30)), of: try pick("anna", generation: 4), now: now)
         #expect(report.outcome == .quota)
         #expect(report.account.rawValue == "anna")
         #expect(report.generation == Generation(4))
@@ -40,12 +39,12 @@ struct PoolTurnTests {
         var turn = try PoolTurn("warp", .init())
         let anna = try AccountID("anna")
         let first = turn.judge(TokenRefused(), of: try pick("anna"), now: now)
-        #expect(first?.outcome == .tokenRefused)
+        #expect(first.outcome == .tokenRefused)
         #expect(turn.request.preferred == anna)
         #expect(turn.request.refused == [anna: Generation(1)])
         #expect(turn.request.excluded.isEmpty)
         let second = turn.judge(TokenRefused(), of: try pick("anna", generation: 2), now: now)
-        #expect(second == nil, "it is not refreshed once more")
+        #expect(second.outcome == .failed, "it is not refreshed once more")
         #expect(turn.request.preferred == nil)
         #expect(turn.request.excluded == [anna])
         #expect(turn.goesOn)
@@ -63,17 +62,15 @@ struct PoolTurnTests {
         struct Unrelated: Error {}
         var turn = try PoolTurn("warp", .init())
         let report = turn.judge(Unrelated(), of: try pick("anna"), now: now)
-        #expect(report == nil)
+        #expect(report.outcome == .failed)
         #expect(!turn.goesOn)
     }
 
-    /// Only a trial during a cool-down is told of a success.
-    @Test func successIsNewsForATrialOnly() throws {
+    @Test func aSuccessIsToldWithTheLeaseOfItsTrial() throws {
         var turn = try PoolTurn("warp", .init())
-        let plain = turn.judge(nil, of: try pick("anna"), now: now)
-        #expect(plain == nil)
-        let trial = turn.judge(nil, of: try pick("anna", isProbe: true), now: now)
-        #expect(trial?.outcome == .ok)
+        let pick = try pick("anna", isProbe: true)
+        let trial = turn.judge(nil, of: pick, now: now)
+        #expect(trial.outcome == .ok && trial.lease == pick.lease)
         #expect(!turn.goesOn)
     }
 

@@ -27,6 +27,13 @@ struct TokenEcho: Sendable {
         self.encodings = encodings
     }
 
+    /// Without such fields, and without a reason that has the token in it.
+    func removed(from head: GatewayAnswerHead) -> GatewayAnswerHead {
+        GatewayAnswerHead(
+            status: head.status, reason: holdsToken(head.reason) ? "" : head.reason,
+            headers: removed(from: head.headers))
+    }
+
     /// Without a cookie of the token's name, without the token's parameter in places, and without any field that has the
     /// token in its value, as it is or encoded.
     func removed(from fields: [HeaderField]) -> [HeaderField] {

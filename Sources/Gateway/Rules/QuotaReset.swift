@@ -17,18 +17,18 @@ public struct QuotaReset: Sendable, Hashable {
         self.pointers = pointers
     }
 
-    /// The first that is there and can be read; nil where none is.
+    /// The first that is there, can be read and is still to come; nil where none is.
     public func end(headers: [HeaderField], body: [UInt8], now: WallTime) -> WallTime? {
         for name in self.headers {
             let value = AnswerHeaders.value(name.lowercased(), in: headers)
-            if let end = value.flatMap({ Self.time($0, now: now) }) { return end }
+            if let end = value.flatMap({ Self.time($0, now: now) }), end > now { return end }
         }
         guard !pointers.isEmpty, let document = try? JSONReader.parse(body, .lenient, maximumDepth: 64) else {
             return nil
         }
         for pointer in pointers {
             let value = pointer.value(in: document).flatMap(\.scalarText)
-            if let end = value.flatMap({ Self.time($0, now: now) }) { return end }
+            if let end = value.flatMap({ Self.time($0, now: now) }), end > now { return end }
         }
         return nil
     }

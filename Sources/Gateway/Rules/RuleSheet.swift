@@ -61,7 +61,8 @@ public struct RuleSheet: Sendable {
         let answer = ProviderAnswer(status: status, headers: fields, body: body, mapping: mapping)
         let found = rules.classify(answer, now: now)
         guard found.meaning == .quota || found.meaning == .throttle else { return Verdict(meaning: found.meaning) }
-        let until = found.retryAfter.map { now + $0 } ?? reset.end(headers: headers, body: body, now: now)
+        let wait = found.retryAfter.flatMap { $0 > .zero ? $0 : nil }
+        let until = wait.map { now + $0 } ?? reset.end(headers: headers, body: body, now: now)
         return Verdict(meaning: found.meaning, until: until)
     }
 

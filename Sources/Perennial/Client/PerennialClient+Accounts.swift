@@ -37,7 +37,7 @@ extension PerennialClient {
         try checkOpen()
         try await waitUntilReady(patience: Self.patience)
         let directory = instance.directory
-        let result = try await abandonable { () async -> Result<PutReply, StoreError> in
+        let result = try await Abandonable.value { () async -> Result<PutReply, StoreError> in
             do throws(StoreError) { return .success(try await directory.put(put)) } catch { return .failure(error) }
         }
         let reply: PutReply

@@ -57,7 +57,7 @@ extension PerennialClient {
             guard let pick = token.pick else { return try result.get() }
             let report = turn.judge(result.failure, of: pick, now: instance.time.wall())
             // A refresh for the next call is none of this one's business.
-            await tell(report, pick.lease, to: pools, waits: turn.goesOn || report?.outcome != .tokenRefused)
+            await tell(report, pick.lease, to: pools, waits: turn.goesOn || report.outcome.coolsDown)
             guard turn.goesOn, result.failure != nil else { return try result.get() }
             try Task.checkCancellation()
         }
@@ -73,15 +73,15 @@ extension PerennialClient {
 
     private func pick(_ turn: PoolTurn, from pools: any PoolPicking) async throws -> PoolToken {
         let request = turn.request
-        let picked = try await abandonable(abandoned: { result in
-            // Nobody makes the call that it was for.
-            if case .success(let token) = result, let lease = token.pick?.lease { await pools.release(lease) }
-        }) { () async -> Swift.Result<PoolToken, PoolFailure> in
+        let picked = try await Abandonable.value { () async -> Swift.Result<PoolToken, PoolFailure> in
             do throws(PoolFailure) {
                 return .success(try await pools.pick(request))
             } catch {
                 return .failure(error)
             }
+        } late: { result in
+            // Nobody makes the call that it was for.
+            if case .success(let token) = result, let lease = token.pick?.lease { await pools.release(lease) }
         }
         switch picked {
         case .success(let token): return token
@@ -93,14 +93,13 @@ extension PerennialClient {
     }
 
     /// On a task of its own: what a call has shown counts, whether or not its caller is still there.
-    private func tell(_ report: PoolReport?, _ lease: PoolLease?, to pools: any PoolPicking, waits: Bool) async {
-        guard report != nil || lease != nil else { return }
-        let telling = Task {
+    private func tell(_ report: PoolReport, _ lease: PoolLease?, to pools: any PoolPicking, waits: Bool) async {
+        if pools.isNews(report) {
             // Where the store is away the report holds for this instance, which is all that can be done.
-            if let report { try? await pools.report(report) }
-            if let lease { await pools.release(lease) }
+            let telling = Task { _ = try? await pools.report(report) }
+            if waits { _ = await Abandonable.result { await telling.value } }
         }
-        if waits { try? await abandonable { await telling.value } }
+        if let lease { _ = await Abandonable.result { await pools.release(lease) } }
     }
 }
 

@@ -73,7 +73,7 @@ extension PerennialClient {
         try checkOpen()
         try await waitUntilReady(patience: Self.patience)
         let reader = instance.reader
-        let served = try await abandonable { () async -> Result<ServedToken, RefreshFailure> in
+        let served = try await Abandonable.value { () async -> Result<ServedToken, RefreshFailure> in
             do throws(RefreshFailure) {
                 return .success(try await reader.serve(request))
             } catch {

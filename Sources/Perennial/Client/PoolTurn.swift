@@ -28,22 +28,19 @@ struct PoolTurn {
     /// What a try has shown.
     ///
     /// - Parameter error: what the body has thrown; nil where the call went well.
-    /// - Returns: what the pool is to be told; nil where it need not hear of it.
-    mutating func judge(_ error: (any Error)?, of pick: PoolPick, now: WallTime) -> PoolReport? {
+    /// - Returns: what the pool is to be told if that is news to it.
+    mutating func judge(_ error: (any Error)?, of pick: PoolPick, now: WallTime) -> PoolReport {
         triesLeft -= 1
         goesOn = false
         lastError = error
         var report = PoolReport(
             pool: pool, account: pick.account, generation: pick.generation, outcome: .ok,
             dimension: request.dimension, lease: pick.lease)
-        guard let error else {
-            // A success is news only where the account was tried before its cool-down was over.
-            return pick.lease?.isProbe == true ? report : nil
-        }
+        guard let error else { return report }
         switch (error as? any TokenJudging)?.tokenVerdict ?? .none {
         case .none:
             report.outcome = .failed
-            return pick.lease?.isProbe == true ? report : nil
+            return report
         case .refused:
             report.outcome = .tokenRefused
             report.cause = "the token was refused"
@@ -54,7 +51,7 @@ struct PoolTurn {
                 leaveOut(pick)
                 goesOn = triesLeft > 0
                 report.outcome = .failed
-                return pick.lease?.isProbe == true ? report : nil
+                return report
             }
         case .quotaExhausted(let wait):
             report.outcome = .quota

@@ -37,6 +37,7 @@ extension Problem {
             }
         self.init(code, failure.message)
         retryAt = failure.retryAfter.map { now + $0 }
+        nextAt = failure.nextAt
     }
 
     /// What the store had against it.

@@ -71,6 +71,8 @@ struct Problem: Error, Sendable, Hashable {
     var account: AccountID?
     var generation: Generation?
     var retryAt: WallTime?
+    /// When a pool has an account again, where that is known; ``retryAt`` is spread over those who wait for it.
+    var nextAt: WallTime?
     /// Of a failed refresh: why, as the account's last fault says it.
     var cause: RefreshFault.Kind?
     /// Further response headers: `Allow`, `WWW-Authenticate`.
@@ -121,10 +123,10 @@ struct Problem: Error, Sendable, Hashable {
                 writer.key("cause")
                 writer.string(cause.rawValue)
             }
-            if let retryAt {
-                writer.key("retry_at")
+            for case (let key, let time?) in [("next_at", nextAt), ("retry_at", retryAt)] {
+                writer.key(key)
                 // Up, not down: a caller that comes back at this second has to be late enough.
-                writer.time(Timestamp(WallTime(milliseconds: retryAt.milliseconds &+ 999)))
+                writer.time(Timestamp(WallTime(milliseconds: time.milliseconds &+ 999)))
             }
         }
         return writer.bytes

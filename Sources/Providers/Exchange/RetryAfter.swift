@@ -2,11 +2,15 @@ import RefreshCore
 
 /// `Retry-After` (RFC 9110 §10.2.3).
 enum RetryAfter {
-    /// Longer pauses are cut to this.
+    /// Longer pauses of a token endpoint are cut to this.
     static let longest: Duration = .seconds(86_400)
+    /// Quotas of APIs may be those of a month.
+    static let longestOfQuota: Duration = .seconds(31 * 86_400)
 
     /// Seconds or a date, which counts from the answer's own `Date` where it has one; nil when it is absent or malformed.
-    static func duration(_ headers: [RawTokenResponse.Header], asked: WallTime) -> Duration? {
+    static func duration(
+        _ headers: [RawTokenResponse.Header], asked: WallTime, longest: Duration = Self.longest
+    ) -> Duration? {
         func value(_ name: String) -> String? {
             headers.first { $0.name.lowercased() == name }?.value.trimmingBlanks
         }

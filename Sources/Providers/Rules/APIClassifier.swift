@@ -24,7 +24,7 @@ extension ErrorRules {
         guard let last = looked.last, last.mismatch == nil else { return APIVerdict(meaning: .none) }
         return APIVerdict(
             meaning: last.rule.meaning, rule: looked.count - 1,
-            retryAfter: RetryAfter.duration(answer.headers, asked: now))
+            retryAfter: RetryAfter.duration(answer.headers, asked: now, longest: RetryAfter.longestOfQuota))
     }
 
     /// Whether an API answer of this status can be anything but ``APIErrorClass/none``, and whether its body has to be

@@ -1,4 +1,5 @@
 import Logging
+import NIOConcurrencyHelpers
 
 /// What becomes of calls that were made with picked accounts.
 extension PoolDesk {
@@ -28,13 +29,29 @@ extension PoolDesk {
         }
     }
 
-    private func worked(_ report: PoolReport) async {
-        let probe = report.lease?.isProbe == true ? report.lease?.attempt : nil
-        let keys = board.look(report.pool) { view, now in
-            view.clearable(report.account, dimension: report.dimension, probe: probe, now: now)
+    public func isNews(_ report: PoolReport) -> Bool {
+        switch report.outcome {
+        case .ok: !clearable(report).isEmpty
+        case .quota, .throttled, .tokenRefused: true
+        case .failed: false
         }
-        guard let keys, !keys.isEmpty else { return }
+    }
+
+    /// The cool-downs that the success ends, or forgets, and of which nobody is telling the store already.
+    private func clearable(_ success: PoolReport) -> [CooldownKey] {
+        let keys = board.look(success.pool) { view, now in
+            view.clearable(success.account, dimension: success.dimension, probe: success.probe, now: now)
+        }
+        guard let keys, !keys.isEmpty else { return [] }
+        return clearing.withLockedValue { clearing in keys.filter { !clearing.contains($0) } }
+    }
+
+    private func worked(_ report: PoolReport) async {
+        let (found, probe) = (clearable(report), report.probe)
+        let keys = clearing.withLockedValue { clearing in found.filter { clearing.insert($0).inserted } }
+        guard !keys.isEmpty else { return }
         await Task {
+            defer { clearing.withLockedValue { $0.subtract(keys) } }
             do throws(StoreError) {
                 let ended = try await cooldowns.worked(keys, of: report.pool, attempt: probe)
                 hear(ended, in: report.pool)
@@ -97,6 +114,8 @@ extension PoolDesk {
     private func replace(_ report: PoolReport) async throws(PoolFailure) {
         guard let generation = report.generation else { return }
         try await check(generation, report)
+        // It is not the token's age: others are served with it.
+        guard reader.canReplace(report.account, refused: generation) else { return }
         board.change(report.pool) { view, _ in view.refuse(report.account, generation) }
         do throws(RefreshFailure) {
             let answer = try await read(
@@ -155,8 +174,9 @@ extension RefreshFailure {
         switch code {
         case .storeUnavailable, .journalUnavailable, .shuttingDown: .instance
         case .providerThrottled, .providerMisconfigured: .provider
-        case .accountNotFound, .reauthRequired, .disabled, .unknownProvider, .coolingDown, .providerUnavailable,
-            .outcomeUnknown, .timedOut:
+        // Held back: its circuit is open.
+        case .providerUnavailable: isHeldBack ? .provider : .account
+        case .accountNotFound, .reauthRequired, .disabled, .unknownProvider, .coolingDown, .outcomeUnknown, .timedOut:
             .account
         }
     }

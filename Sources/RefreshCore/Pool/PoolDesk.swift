@@ -33,6 +33,8 @@ public final class PoolDesk: PoolPicking {
     let errand = CooldownErrand()
     /// Cool-downs whose early try is being asked for.
     let probing = NIOLockedValueBox<Set<CooldownKey>>([])
+    /// Cool-downs that the store is being told a success of.
+    let clearing = NIOLockedValueBox<Set<CooldownKey>>([])
 
     /// - Parameters:
     ///   - keeper: nil where this process acquires nothing.
@@ -146,6 +148,11 @@ public final class PoolDesk: PoolPicking {
             } catch {
                 guard !Task.isCancelled else { return nil }
                 search.trouble = error
+                if let own = request.refused[account.id], !reader.canReplace(account.id, refused: own) {
+                    // For this request only: others, who do not complain, are served with what there is.
+                    leaveOut(account.id, &search)
+                    return nil
+                }
                 return putOff(account.id, error, &search)
             }
         }
@@ -161,8 +168,7 @@ public final class PoolDesk: PoolPicking {
             return view.standing(of: known, dimension: request.dimension, now: now) == .available
         }
         guard isStillOpen == true else {
-            search.tries += 1
-            search.request.excluded.insert(account.id)
+            leaveOut(account.id, &search)
             return nil
         }
         let tier = board.look(request.pool) { view, _ in view.tier(of: snapshot) }
@@ -174,9 +180,13 @@ public final class PoolDesk: PoolPicking {
 
     private func putOff(_ account: AccountID, _ failure: RefreshFailure?, _ search: inout Search) -> PoolPick? {
         rest(account, failure, in: search.request.pool)
+        leaveOut(account, &search)
+        return nil
+    }
+
+    private func leaveOut(_ account: AccountID, _ search: inout Search) {
         search.request.excluded.insert(account)
         search.tries += 1
-        return nil
     }
 
     /// Leaves the account alone for a while, unless what was in the way is nothing about it.
@@ -192,21 +202,15 @@ public final class PoolDesk: PoolPicking {
     func read(
         _ request: TokenRequest, until deadline: MonotonicTime
     ) async throws(RefreshFailure) -> TokenAnswer {
-        let (done, reader, time) = (Wakeup(), reader, time)
-        let result = NIOLockedValueBox<Result<TokenAnswer, RefreshFailure>?>(nil)
-        // A new task: a caller who leaves cancels no command, and is no fault of the account's.
-        Task {
-            let answer: Result<TokenAnswer, RefreshFailure>
+        // A caller who leaves cancels no command, and is no fault of the account's.
+        let result = await Abandonable.result(until: deadline, time) { [reader] in
             do throws(RefreshFailure) {
-                answer = .success(try await reader.token(request))
+                return Result<TokenAnswer, RefreshFailure>.success(try await reader.token(request))
             } catch {
-                answer = .failure(error)
+                return .failure(error)
             }
-            result.withLockedValue { $0 = answer }
-            done.fire()
         }
-        await done.wait(until: deadline, time: time)
-        guard let result = result.withLockedValue({ $0 }) else {
+        guard let result else {
             throw RefreshFailure(.timedOut, "the token of \(request.account) takes too long")
         }
         return try result.get()

@@ -22,6 +22,10 @@ public protocol PoolPicking: Sendable {
     ///   for this instance.
     func report(_ report: PoolReport) async throws(PoolFailure)
 
+    /// Whether the report tells the pool anything; one that is no news need not be made. From memory. A success is news where
+    /// the account was tried before its cool-down was over, or an earlier one is remembered, which makes the next one longer.
+    func isNews(_ report: PoolReport) -> Bool
+
     /// Keeps the lease for as long as the call takes: until the calling task is cancelled, which is to be done before the
     /// release.
     func keep(_ lease: PoolLease) async

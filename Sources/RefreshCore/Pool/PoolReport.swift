@@ -10,6 +10,9 @@ public struct PoolReport: Sendable, Hashable {
         case tokenRefused = "token_refused"
         /// Something else went wrong, which says nothing about the account.
         case failed
+
+        /// Whether the account cools down because of it.
+        public var coolsDown: Bool { self == .quota || self == .throttled }
     }
 
     public var pool: PoolName
@@ -27,6 +30,9 @@ public struct PoolReport: Sendable, Hashable {
     public var lease: PoolLease?
 
     public static let maximumCause = 200
+
+    /// The try of an account that is cooling down that the call was made for.
+    var probe: AttemptID? { lease?.isProbe == true ? lease?.attempt : nil }
 
     public init(
         pool: PoolName, account: AccountID, generation: Generation? = nil, outcome: Outcome, until: WallTime? = nil,

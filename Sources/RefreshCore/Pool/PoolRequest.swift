@@ -3,8 +3,8 @@ public struct PoolRequest: Sendable, Hashable {
     public var pool: PoolName
     /// Never these: what this request has tried already.
     public var excluded: Set<AccountID>
-    /// The model or scope that the call is about, where quotas are counted apart for each; at most
-    /// ``maximumDimension`` bytes. An account that cools down for another dimension can be picked.
+    /// The model or scope that the call is about, where quotas are counted apart for each; of one with more than
+    /// ``maximumDimension`` bytes its beginning counts. An account that cools down for another dimension can be picked.
     public var dimension: String?
     /// Pools with the strategy `sticky` give the same session the same account, as long as that is available; at most
     /// ``maximumSession`` bytes.

@@ -87,6 +87,25 @@ import Testing
         }
     }
 
+    /// A connection that was used before and ends without a byte makes clients send the request again, whatever its method.
+    @Test func anAnswerThatIsCutBeforeItsBodyIsSeenToHaveBegun() async throws {
+        let house = try House()
+        try house.addWarm("a")
+        let upstream = ScriptedUpstream { seen in
+            guard seen.url.hasSuffix("cut") else { return .whole(200, "whole") }
+            let answer = ScriptedAnswer(200, headers: [("Content-Length", "100")])
+            answer.complete()
+            return answer
+        }
+        try await house.serve(gateway: try house.gateway(upstream)) { client async throws in
+            let wire = try await Wire(client)
+            try await wire.send(Self.request("/gw/api/whole"))
+            _ = try await wire.read { $0.hasSuffix("whole") }
+            try await wire.send(Self.request("/gw/api/cut"))
+            #expect(try await wire.readToEnd().contains("Content-Length: 100\r\n"))
+        }
+    }
+
     @Test func nobodyIsToldToGoOnInTheMidstOfAnAnswer() async throws {
         let house = try House()
         try house.addWarm("a")

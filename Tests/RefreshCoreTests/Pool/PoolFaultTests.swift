@@ -242,6 +242,45 @@ struct PoolFaultTests {
         #expect(try await site.name() == "a")
     }
 
+    @Test("nor is one that fails, and is left alone for a while")
+    func openCircuit() async throws {
+        let policies = ModelPolicies(.test { $0.circuitBreaker = CircuitBreaker(failures: 2) })
+        let site = try await PoolSite(acquires: [.success("new")], policies: policies)
+        try await site.add("a", remaining: .seconds(-10))
+        for name in ["x", "y"] {
+            let id = try await site.fleet.add(name)
+            site.fleet.endpoint.script(.unanswered(hasRotated: false), for: id)
+            _ = await site.fleet.newerThan(1, id)
+        }
+        let failure = try #require(await site.failure())
+        #expect(failure.message.contains("left alone"), "\(failure.message)")
+        for _ in 0..<3 { #expect(await site.failure() != nil) }
+        #expect(site.acquirer.runs == 0)
+    }
+
+    @Test("who complains of tokens that are refused however new takes the account from nobody else")
+    func damped() async throws {
+        let site = try await PoolSite(acquires: [.success("new")])
+        let id = try await site.add("a")
+        try await site.report(.tokenRefused, try await site.pick())
+        let second = try await site.pick()
+        #expect(second.generation == Generation(2))
+        try await site.report(.tokenRefused, second)
+        // Not refreshed once more, and handed out to others.
+        #expect(site.fleet.endpoint.uses.count == 1)
+        #expect(try await site.pick().generation == Generation(2))
+        // Who asks for a newer one gets none.
+        do throws(PoolFailure) {
+            _ = try await site.desk.pick(PoolRequest(pool: warp, refused: [id: second.generation]))
+            Issue.record("there is none")
+        } catch {
+            #expect(error.kind == .exhausted)
+        }
+        #expect(try await site.pick().generation == Generation(2))
+        #expect(site.acquirer.runs == 0)
+        #expect(site.fleet.endpoint.uses.count == 1)
+    }
+
     @Test("a new account gets the time that a request has, however long it was waited for")
     func longAcquisition() async throws {
         let site = try await PoolSite(acquires: [.success("new")]) { $0.acquisitionWait = .seconds(120) }

@@ -44,9 +44,10 @@ struct PoolSite {
     /// - Parameter acquires: what its chain brings; nil for a pool without one.
     init(
         instances: Int = 1, strategy: PoolStrategy = .fillFirst, acquires: [Result<String, AcquisitionFailure>]? = nil,
-        fallback: FallbackToken? = nil, _ change: (inout PoolSettings) -> Void = { _ in }
+        fallback: FallbackToken? = nil, policies: ModelPolicies = ModelPolicies(.test()),
+        _ change: (inout PoolSettings) -> Void = { _ in }
     ) async throws {
-        let fleet = try await Fleet(ManualTimeSource(), instances: instances)
+        let fleet = try await Fleet(ManualTimeSource(), instances: instances, policies: policies)
         let cooldowns = ModelCooldowns(time: fleet.time)
         let pools = ModelPools(fleet.store)
         var settings = PoolSettings(name: warp)

@@ -1,24 +1,39 @@
 import NIOConcurrencyHelpers
-import RefreshCore
 
-/// Work that is waited for no longer than a time. It goes on all the same: refreshes, picks and reports concern others too.
-enum TimeLimit {
+/// Work that goes on without whoever waits for it: refreshes, picks and reports concern others too.
+public enum Abandonable {
+    /// Waits for `work` until the calling task is cancelled.
+    ///
     /// - Parameter late: is given what comes when nobody waits any more.
-    /// - Returns: nil when the time was over first, or the calling task has been cancelled.
-    static func result<Value: Sendable>(
-        within limit: Duration, _ time: any TimeSource, of work: @escaping @Sendable () async -> Value,
+    /// - Returns: nil when nobody waits any more.
+    public static func result<Value: Sendable>(
+        of work: @escaping @Sendable () async -> Value, late: @escaping @Sendable (Value) async -> Void = { _ in }
+    ) async -> Value? {
+        await result(of: work, late: late, timer: nil)
+    }
+
+    /// The same, and no longer than until `deadline`.
+    public static func result<Value: Sendable>(
+        until deadline: MonotonicTime, _ time: any TimeSource, of work: @escaping @Sendable () async -> Value,
         late: @escaping @Sendable (Value) async -> Void = { _ in }
     ) async -> Value? {
+        await result(of: work, late: late) { try await time.sleep(until: deadline) }
+    }
+
+    private static func result<Value: Sendable>(
+        of work: @escaping @Sendable () async -> Value, late: @escaping @Sendable (Value) async -> Void,
+        timer: (@Sendable () async throws -> Void)?
+    ) async -> Value? {
         let wait = Wait<Value>()
+        // Not the caller's: neither its cancellation nor its end may reach the work.
         Task {
             let value = await work()
             if !wait.end(value) { await late(value) }
         }
-        let timer = Task {
-            guard (try? await time.sleep(for: limit)) != nil else { return }
-            _ = wait.end(nil)
+        let timing = timer.map { timer in
+            Task { if (try? await timer()) != nil { _ = wait.end(nil) } }
         }
-        defer { timer.cancel() }
+        defer { timing?.cancel() }
         return await withTaskCancellationHandler {
             await withCheckedContinuation { wait.begin($0) }
         } onCancel: {
