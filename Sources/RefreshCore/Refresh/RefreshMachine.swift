@@ -47,7 +47,7 @@ public struct RefreshMachine: Sendable {
         }
     }
 
-    private enum State: Sendable {
+    enum State: Sendable {
         case beginning
         case waiting
         case replaying
@@ -67,7 +67,7 @@ public struct RefreshMachine: Sendable {
     public static let longestPause = Duration.seconds(3600)
 
     public let account: AccountID
-    public private(set) var demand: RefreshDemand
+    public internal(set) var demand: RefreshDemand
     /// Whether this flight waited for somebody else's attempt.
     public private(set) var hasWaited = false
     public let policy: RefreshPolicy
@@ -77,15 +77,15 @@ public struct RefreshMachine: Sendable {
     /// Waiters reread at this pace when no message wakes them.
     private let fallbackReread: Duration
     private let giveUpAt: MonotonicTime
-    private var generator: SplitMix64
-    private var state = State.beginning
-    private var lostReplies = 0
-    private var recovering: AttemptID?
+    var generator: SplitMix64
+    var state = State.beginning
+    var lostReplies = 0
+    var recovering: AttemptID?
     /// The generation whose token this flight has asked to send once more.
-    private var recoveringGeneration: Generation?
-    private var hasReplayed = false
+    var recoveringGeneration: Generation?
+    var hasReplayed = false
     /// Since when the store has answered that another instance's intent waits for its one re-send.
-    private var lastChanceSince: MonotonicTime?
+    var lastChanceSince: MonotonicTime?
     /// How long the origin of an intent has, from the moment on at which the store answers, to bring what its journal
     /// holds. Whoever finds the store back tries at least every two seconds.
     static let originHeadStart = Duration.seconds(3)
@@ -172,7 +172,7 @@ public struct RefreshMachine: Sendable {
 
     // MARK: BEGIN
 
-    private mutating func begin() -> Step {
+    mutating func begin() -> Step {
         state = .beginning
         return .begin(
             BeginRequest(
@@ -260,7 +260,7 @@ public struct RefreshMachine: Sendable {
         }
     }
 
-    private mutating func wait(_ snapshot: AccountSnapshot, atMost limit: Duration, now: Now) -> Step {
+    mutating func wait(_ snapshot: AccountSnapshot, atMost limit: Duration, now: Now) -> Step {
         guard now.monotonic < giveUpAt else {
             return finish(
                 .failed(
@@ -329,236 +329,9 @@ public struct RefreshMachine: Sendable {
         return RefreshFailure(code, cause.message, retryAt: until, cause: cause.kind)
     }
 
-    // MARK: The answer of the exchange
-
-    private mutating func exchanged(_ outcome: ExchangeOutcome, claim: RefreshClaim, now: Now) -> Step {
-        switch outcome {
-        case .rotated(let grant):
-            let request = commitRequest(claim, grant, now: now)
-            state = .committing(claim, request)
-            lostReplies = 0
-            return .commit(request)
-        case .refused(let reason):
-            let fault =
-                claim.isRecovery
-                ? RefreshFault(
-                    kind: .outcomeUnknown,
-                    message: "the answer to an earlier refresh was lost, and the re-send was refused: \(reason)")
-                : RefreshFault(kind: .refused, message: reason)
-            return settle(claim, fault, code: .reauthRequired, now: now, health: .answering)
-        case .misconfigured(let reason):
-            let delay = max(backoff(claim, now: now), Self.shortestMisconfigurationPause)
-            return settle(
-                claim, RefreshFault(kind: .misconfigured, message: reason), code: .providerMisconfigured, now: now,
-                retryAfter: delay, pause: min(delay, Self.longestPause), health: .failing)
-        case .throttled(let reason, let retryAfter):
-            let pause = min(max(retryAfter ?? .seconds(30), .seconds(1)), Self.longestPause)
-            return settle(
-                claim, RefreshFault(kind: .throttled, message: reason), code: .providerThrottled, now: now,
-                retryAfter: pause, pause: pause)
-        case .ambiguous(let reason):
-            return ambiguous(claim, reason, now: now)
-        }
-    }
-
-    private mutating func commitRequest(_ claim: RefreshClaim, _ grant: TokenGrant, now: Now) -> CommitRequest {
-        // Both times on one clock, even where that was set during the exchange: see ``AccountSnapshot/isValid(at:)``.
-        let obtainedAt = min(grant.requestedAt ?? now.wall, grant.expiresAt)
-        var request = CommitRequest(
-            claim: claim, grant: grant, obtainedAt: obtainedAt,
-            dueAt: policy.dueTime(expiresAt: grant.expiresAt, obtainedAt: obtainedAt, using: &generator))
-        request.takeTerm(of: grant, account: claim.account, policy: policy, now: now.wall)
-        // Not at once, however short the life: a provider that issues dead tokens is not asked without pause.
-        request.dueAt = max(request.dueAt, now.wall + policy.backoffBase)
-        return request
-    }
-
-    private mutating func ambiguous(_ claim: RefreshClaim, _ reason: String, now: Now) -> Step {
-        let fault = RefreshFault(kind: .ambiguous, message: reason)
-        let retryAfter = recoveryDelay(claim.account, resends: claim.isRecovery ? 1 : 0, now: now)
-        return settle(
-            claim, fault, code: .outcomeUnknown, now: now, retryAfter: retryAfter, health: .failing)
-    }
-
-    private mutating func committed(_ reply: CommitReply, claim: RefreshClaim, request: CommitRequest) -> Step {
-        switch reply {
-        case .committed(let enabled):
-            return finish(.refreshed(request.snapshot(after: claim.account, enabled: enabled)))
-        case .already:
-            return finish(.refreshed(request.snapshot(after: claim.account, enabled: claim.account.enabled)))
-        case .orphaned, .superseded:
-            // The account has moved on; what it is now, BEGIN says. Never a second claim for this attempt.
-            demand = .newerThan(claim.generation)
-            return begin()
-        case .behind(let generation):
-            // The journal keeps the answer until the generations in between are back.
-            return finish(
-                .failed(
-                    RefreshFailure(
-                        .storeUnavailable,
-                        "the new token is safe in the journal, but Redis has gone back to generation \(generation)"),
-                    claim.account))
-        case .unconfirmed(let outcome, _):
-            return committed(outcome, claim: claim, request: request)
-        }
-    }
-
-    // MARK: Settling a failure
-
-    /// What a person can do about a refused account that has an orphan.
-    private static let orphanAdvice = "an orphan may hold its newest token: restore it, drop it, or log in again"
-
-    private mutating func backoff(_ claim: RefreshClaim, now: Now) -> Duration {
-        policy.backoff(
-            failures: claim.account.failures + 1, remaining: claim.account.remaining(at: now.wall), using: &generator)
-    }
-
-    private mutating func settle(
-        _ claim: RefreshClaim, _ fault: RefreshFault, code: RefreshFailure.Code, now: Now,
-        retryAfter: Duration? = nil, pause: Duration? = nil, health: ProviderHealth = .unknown
-    ) -> Step {
-        let delay = retryAfter ?? pause ?? backoff(claim, now: now)
-        let request = SettleRequest(
-            account: account, provider: claim.account.provider, attempt: attempt, generation: claim.generation,
-            disposition: disposition(of: code), fault: fault, retryAfter: delay, pauseProvider: pause,
-            refusedToken: code == .reauthRequired ? claim.refreshToken : nil, health: health,
-            circuitBreaker: policy.circuitBreaker,
-            jitter: policy.circuitBreaker == nil ? 0 : Int.random(in: 0...1000, using: &generator),
-            followsFailures: claim.followsFailures)
-        let failure = RefreshFailure(
-            code, fault.message, retryAt: code == .reauthRequired ? nil : now.wall + delay, cause: fault.kind)
-        state = .settling(request, failure)
-        return .settle(request)
-    }
-
-    private func disposition(of code: RefreshFailure.Code) -> SettleRequest.Disposition {
-        switch code {
-        case .reauthRequired: .refused
-        case .outcomeUnknown: .unresolved
-        default: .released
-        }
-    }
-
-    private mutating func settled(_ reply: SettleReply, failure: RefreshFailure) -> Step {
-        switch reply {
-        case .settled(let snapshot):
-            // A refusal that does not count as final (I4) leaves the account alive.
-            if failure.code == .reauthRequired, snapshot.status != .reauthRequired {
-                return finish(
-                    .failed(
-                        RefreshFailure(
-                            .outcomeUnknown, "\(failure.message); \(Self.orphanAdvice)",
-                            retryAt: snapshot.nextAttemptAt, cause: failure.cause), snapshot))
-            }
-            return finish(.failed(failure, snapshot))
-        case .moved(let snapshot):
-            return finish(.newer(snapshot))
-        case .missing:
-            return finish(.failed(RefreshFailure(.accountNotFound, "no account \(account)"), nil))
-        }
-    }
-
-    // MARK: Recovery of an intent that was left behind
-
-    /// The longest pause before a re-send that a grace allows.
-    private static let longestCalm = Duration.seconds(10)
-
-    /// How long to leave an unresolved spend alone before its one re-send.
-    private func recoveryDelay(_ snapshot: AccountSnapshot, resends: Int, now: Now) -> Duration {
-        switch policy.rotation {
-        case .reusable: return policy.backoffBase
-        case .grace(let leeway) where resends == 0:
-            // Whatever took the first answer should not take the second: a part of the grace is let go by, unless there
-            // is no token to live on meanwhile.
-            let since = max(now.wall - (snapshot.intent?.firstAt ?? now.wall), .zero)
-            let calm = min((leeway - since) / 3, snapshot.remaining(at: now.wall) / 3, Self.longestCalm)
-            return max(calm, .milliseconds(1))
-        case .grace, .singleUse:
-            return max(snapshot.remaining(at: now.wall) - recoveryLead(snapshot), policy.backoffBase)
-        }
-    }
-
-    /// How long before the access token ends a refresh token of single use is sent once more.
-    private func recoveryLead(_ snapshot: AccountSnapshot) -> Duration {
-        policy.effectiveSkew(lifetime: snapshot.lifetime) + policy.exchangeDeadline + Self.originHeadStart
-    }
-
-    private mutating func recover(
-        _ snapshot: AccountSnapshot, _ intent: RefreshIntent, age: Duration, now: Now
-    ) -> Step {
-        // The origin's journal has its chance first.
-        if intent.origin == origin, !hasReplayed {
-            hasReplayed = true
-            state = .replaying
-            return .replay(intent.attempt)
-        }
-        // An attempt that has not given up may still be alive for as long as its lock could have lived.
-        if intent.state == .open, age < policy.lockTTL {
-            return wait(snapshot, atMost: policy.lockTTL - age, now: now)
-        }
-        if intent.state == .refused {
-            return postpone(snapshot, intent, by: .seconds(3600), now: now, kind: .refused)
-        }
-        let sinceFirst = now.wall - intent.firstAt
-        let mayResend: Bool
-        switch policy.rotation {
-        case .reusable:
-            mayResend = true
-        case .grace(let leeway) where sinceFirst + .seconds(1) < leeway:
-            mayResend = intent.resends == 0
-        case .grace, .singleUse:
-            let lead = recoveryLead(snapshot)
-            let lastChance = snapshot.remaining(at: now.wall) <= lead
-            if intent.resends == 0, !lastChance {
-                return postpone(snapshot, intent, by: snapshot.remaining(at: now.wall) - lead, now: now)
-            }
-            mayResend = intent.resends == 0
-            if mayResend, intent.origin != origin {
-                // The store may have been away until a moment ago, for the origin too.
-                let since = lastChanceSince ?? now.monotonic
-                lastChanceSince = since
-                let left = Self.originHeadStart - (now.monotonic - since)
-                if left > .zero { return wait(snapshot, atMost: left, now: now) }
-            }
-        }
-        if mayResend {
-            recovering = intent.attempt
-            recoveringGeneration = intent.generation
-            return begin()
-        }
-        // While the access token lasts there is nothing to log in for; when it ends that is said.
-        return snapshot.isValid(at: now.wall)
-            ? postpone(snapshot, intent, by: snapshot.remaining(at: now.wall), now: now)
-            : postpone(snapshot, intent, by: .seconds(3600), now: now, kind: .outcomeUnknown)
-    }
-
-    /// Leaves the intent standing and comes back later; meanwhile the access token is served while it lasts.
-    private mutating func postpone(
-        _ snapshot: AccountSnapshot, _ intent: RefreshIntent, by delay: Duration, now: Now,
-        kind: RefreshFault.Kind = .ambiguous
-    ) -> Step {
-        let message =
-            switch kind {
-            case .outcomeUnknown:
-                "the answers to a refresh and to its one re-send were lost: log in again, or restore the lost answer"
-            case .refused: snapshot.lastFault?.message ?? "the provider refused the refresh token"
-            default:
-                "the answer to a refresh was lost; the refresh token is not sent again before the access token ends"
-            }
-        let request = SettleRequest(
-            account: account, provider: snapshot.provider, attempt: intent.attempt, generation: intent.generation,
-            disposition: .unresolved, fault: RefreshFault(kind: kind, message: message),
-            retryAfter: max(delay, policy.backoffBase))
-        let failure = RefreshFailure(
-            .outcomeUnknown, kind == .refused ? "\(message); \(Self.orphanAdvice)" : message,
-            retryAt: now.wall + request.retryAfter, cause: kind)
-        state = .settling(request, failure)
-        return .settle(request)
-    }
-
     // MARK: The end
 
-    private mutating func finish(_ result: RefreshResult) -> Step {
+    mutating func finish(_ result: RefreshResult) -> Step {
         state = .finished
         return .finish(result)
     }
@@ -574,39 +347,5 @@ public struct RefreshMachine: Sendable {
         case .givingWay: "giving way"
         case .finished: "finished"
         }
-    }
-}
-
-extension CommitRequest {
-    /// The commit of an answer to the spend that `claim` allowed.
-    public init(claim: RefreshClaim, grant: TokenGrant, obtainedAt: WallTime, dueAt: WallTime) {
-        self.init(
-            account: claim.account.id, provider: claim.account.provider, attempt: claim.attempt,
-            generation: claim.generation, accessToken: grant.accessToken,
-            // A provider that returns no refresh token means "keep the old one" (RFC 6749 §6).
-            refreshToken: grant.refreshToken ?? claim.refreshToken, tokenType: grant.tokenType,
-            expiresAt: grant.expiresAt, obtainedAt: obtainedAt, dueAt: dueAt, isRecovery: claim.isRecovery,
-            clearsFailures: claim.followsFailures)
-    }
-
-    /// What the account looks like once this commit has been carried out.
-    public func snapshot(after before: AccountSnapshot, enabled: Bool) -> AccountSnapshot {
-        var snapshot = before
-        snapshot.enabled = enabled
-        snapshot.status = .active
-        snapshot.generation = generation.next
-        snapshot.accessToken = accessToken
-        snapshot.tokenType = tokenType
-        snapshot.expiresAt = expiresAt
-        snapshot.obtainedAt = obtainedAt
-        snapshot.updatedAt = obtainedAt
-        snapshot.dueAt = dueAt
-        snapshot.failures = 0
-        snapshot.nextAttemptAt = nil
-        snapshot.lastFault = nil
-        snapshot.intent = nil
-        if let grant { snapshot.grant = grant }
-        if let grantStage { snapshot.grantStage = grantStage }
-        return snapshot
     }
 }
