@@ -14,7 +14,7 @@ struct ExchangeTests {
                 connection.write("Transfer-Encoding: chunked\r\nTrailer: X-T\r\n\r\n5\r\nhello\r\n0\r\nX-T: no\r\n\r\n")
             }
         } _: { client, server in
-            let response = try await client.execute(CurlRequest(url: server.url + "/path?q=1"))
+            let response = try await client.execute(CurlRequest(url: server.url + "/path?q=1").patient)
             #expect(response.status == 201)
             #expect(response.headers.map(\.name) == ["X-A", "x-b", "X-A", "X-Empty", "Transfer-Encoding", "Trailer"])
             #expect(response.headers.map(\.value) == ["one", "two", "three", "", "chunked", "X-T"])
@@ -37,7 +37,7 @@ struct ExchangeTests {
             let headers = [("X-One", "1"), ("X-Blank", ""), ("Authorization", "Bearer abc")]
             for (method, body) in [("POST", [UInt8]("a=b".utf8)), ("PUT", nil), ("DELETE", nil), ("GET", nil)] {
                 let response = try await client.execute(
-                    CurlRequest(method: method, url: server.url + "/token?x=%20", headers: headers, body: body))
+                    CurlRequest(method: method, url: server.url + "/token?x=%20", headers: headers, body: body).patient)
                 var lines = String(decoding: response.body, as: UTF8.self).split(separator: "\r\n").map(String.init)
                 #expect(lines.removeFirst() == "\(method) /token?x=%20 HTTP/1.1")
                 let length =
@@ -59,6 +59,7 @@ struct ExchangeTests {
             let large = (0..<(1 << 20)).map { UInt8(truncatingIfNeeded: $0 &* 31) }
             for body in [[], small, large] {
                 let request = CurlRequest(method: "POST", url: server.url, body: body, maxResponseBytes: 2 << 20)
+                    .patient
                 let response = try await client.execute(request)
                 #expect(response.body == body)
             }
@@ -70,7 +71,7 @@ struct ExchangeTests {
         try await withServer { connection in
             while connection.readRequest() != nil { connection.write("HTTP/1.1 200 OK\r\nContent-Length: 42\r\n\r\n") }
         } _: { client, server in
-            let response = try await client.execute(CurlRequest(method: "HEAD", url: server.url))
+            let response = try await client.execute(CurlRequest(method: "HEAD", url: server.url).patient)
             #expect(response.first("Content-Length") == "42")
             #expect(response.body.isEmpty)
         }
@@ -79,13 +80,13 @@ struct ExchangeTests {
     @Test("one connection serves many requests, and none after its idle age")
     func keepAlive() async throws {
         try await withServer(echo) { client, server in
-            for _ in 0..<20 { _ = try await client.execute(CurlRequest(url: server.url)) }
+            for _ in 0..<20 { _ = try await client.execute(CurlRequest(url: server.url).patient) }
             #expect(server.counters.connections == 1)
             #expect(server.counters.requests == 20)
         }
         let configuration = CurlClientConfiguration(singleSendIdleReuse: .zero)
         try await withServer(echo, configuration: configuration) { client, server in
-            for _ in 0..<3 { _ = try await client.execute(CurlRequest(url: server.url, singleSend: true)) }
+            for _ in 0..<3 { _ = try await client.execute(CurlRequest(url: server.url, singleSend: true).patient) }
             #expect(server.counters.connections == 3)
         }
     }
@@ -97,6 +98,7 @@ struct ExchangeTests {
                 for number in 0..<500 {
                     group.addTask {
                         let request = CurlRequest(method: "POST", url: server.url, body: Array("\(number)".utf8))
+                            .patient
                         return (number, try await client.execute(request).body)
                     }
                 }
@@ -113,7 +115,7 @@ struct ExchangeTests {
         try await withServer(echo, configuration: CurlClientConfiguration(maxConnectionsPerHost: 2)) { client, server in
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for _ in 0..<50 {
-                    group.addTask { _ = try await client.execute(CurlRequest(url: server.url)) }
+                    group.addTask { _ = try await client.execute(CurlRequest(url: server.url).patient) }
                 }
                 try await group.waitForAll()
             }
@@ -135,21 +137,21 @@ struct ExchangeTests {
                 }
             }
         } _: { client, server in
-            let plain = try await client.execute(CurlRequest(url: server.url + "/go"))
+            let plain = try await client.execute(CurlRequest(url: server.url + "/go").patient)
             #expect(plain.status == 302)
             #expect(plain.first("location") == "/there")
             #expect(server.counters.requests == 1)
 
             let single = try await client.execute(
-                CurlRequest(url: server.url + "/go", followRedirects: true, singleSend: true))
+                CurlRequest(url: server.url + "/go", followRedirects: true, singleSend: true).patient)
             #expect(single.status == 302)
 
-            let followed = try await client.execute(CurlRequest(url: server.url + "/go", followRedirects: true))
+            let followed = try await client.execute(CurlRequest(url: server.url + "/go", followRedirects: true).patient)
             #expect(followed.status == 200)
             #expect(followed.first("X-First") == nil)
             #expect(followed.body == Array("there".utf8))
 
-            let file = await failure(client, CurlRequest(url: server.url + "/file", followRedirects: true))
+            let file = await failure(client, CurlRequest(url: server.url + "/file", followRedirects: true).patient)
             #expect(file?.code == .malformedURL)
             #expect(file?.unsent == false)
         }

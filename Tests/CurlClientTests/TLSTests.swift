@@ -12,26 +12,29 @@ struct TLSTests {
         try await withClient { client in
             let tls = CurlTLS(caFile: server.caFile)
             let good = try await client.execute(
-                CurlRequest(method: "POST", url: "https://localhost:\(server.port)/", body: [1, 2], tls: tls))
+                CurlRequest(method: "POST", url: "https://localhost:\(server.port)/", body: [1, 2], tls: tls).patient)
             #expect(good.status == 200)
             #expect(good.body == Array("hello".utf8))
             #expect(good.httpVersion == .http2)
             #expect(good.first("X-Method") == "POST")
 
-            let again = try await client.execute(CurlRequest(url: "https://localhost:\(server.port)/", tls: tls))
+            let again = try await client.execute(
+                CurlRequest(url: "https://localhost:\(server.port)/", tls: tls).patient)
             #expect(again.timing.connect == .zero)
 
-            let unknown = await failure(client, CurlRequest(url: "https://localhost:\(server.port)/"))
+            let unknown = await failure(client, CurlRequest(url: "https://localhost:\(server.port)/").patient)
             #expect(unknown?.code == .tls)
             #expect(unknown?.unsent == true)
 
-            let wrongName = await failure(client, CurlRequest(url: "https://127.0.0.1:\(server.port)/", tls: tls))
+            let wrongName = await failure(
+                client, CurlRequest(url: "https://127.0.0.1:\(server.port)/", tls: tls).patient)
             #expect(wrongName?.code == .tls)
             #expect(wrongName?.unsent == true)
 
             let noFile = await failure(
                 client,
-                CurlRequest(url: "https://localhost:\(server.port)/", tls: CurlTLS(caFile: "/nonexistent/ca.pem")))
+                CurlRequest(url: "https://localhost:\(server.port)/", tls: CurlTLS(caFile: "/nonexistent/ca.pem"))
+                    .patient)
             #expect(noFile?.code == .tls)
             #expect(noFile?.unsent == true)
         }
@@ -43,7 +46,8 @@ struct TLSTests {
         defer { server.stop() }
         try await withClient(CurlClientConfiguration(maxConnectionsPerHost: 1)) { client in
             let request = CurlRequest(
-                url: "https://localhost:\(server.port)/", tls: CurlTLS(caFile: server.caFile))
+                url: "https://localhost:\(server.port)/", tls: CurlTLS(caFile: server.caFile)
+            ).patient
             let versions = try await withThrowingTaskGroup(of: CurlHTTPVersion.self) { group in
                 for _ in 0..<200 { group.addTask { try await client.execute(request).httpVersion } }
                 return try await group.reduce(into: []) { $0.append($1) }
@@ -55,7 +59,7 @@ struct TLSTests {
     @Test("a server that speaks no TLS")
     func plainServer() async throws {
         try await withServer({ $0.write("HTTP/1.1 400 Bad Request\r\n\r\n") }) { client, server in
-            let error = await failure(client, CurlRequest(url: "https://127.0.0.1:\(server.port)/"))
+            let error = await failure(client, CurlRequest(url: "https://127.0.0.1:\(server.port)/").patient)
             #expect(error?.code == .tls)
             #expect(error?.unsent == true)
         }

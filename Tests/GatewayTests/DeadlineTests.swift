@@ -5,7 +5,7 @@ import Testing
 @testable import Gateway
 
 /// What a call may take: time, and the patience of who waits for its answer.
-@Suite(.timeLimit(.minutes(1))) struct DeadlineTests {
+@Suite(.timeLimit(.minutes(10))) struct DeadlineTests {
     private static func looking(_ source: RouteSource? = nil) throws -> GatewayRoute {
         var route = GatewayRoute.to("https://api.example/v1", source)
         var contains = RuleConditions()

@@ -11,7 +11,7 @@ import Testing
 #endif
 
 /// Looking into journals without touching them, damage, and dropping.
-@Suite(.timeLimit(.minutes(3)))
+@Suite(.timeLimit(.minutes(10)))
 struct JournalSurveyTests {
     private let ring = try! KeyRing(keys: [.generate()])
 

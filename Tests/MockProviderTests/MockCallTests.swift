@@ -2,7 +2,7 @@ import Testing
 
 @testable import MockProvider
 
-@Suite("Calls of the mock provider", .timeLimit(.minutes(1)))
+@Suite("Calls of the mock provider", .timeLimit(.minutes(10)))
 struct MockCallTests {
     @Test func aQuotaIsEachAccountsAndEveryCallIsOnRecord() async throws {
         try await withProvider { server, client in

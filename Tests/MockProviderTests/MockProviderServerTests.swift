@@ -42,7 +42,7 @@ private struct AccountLine: Decodable {
     }
 }
 
-@Suite("The provider over HTTP", .timeLimit(.minutes(1)))
+@Suite("The provider over HTTP", .timeLimit(.minutes(10)))
 struct MockProviderServerTests {
     @Test func aRefreshOverFormAndJSONAndTheResource() async throws {
         try await withProvider { server, client in

@@ -143,28 +143,34 @@ import Testing
     }
 
     @Test func aSecondRefreshJoinsTheFirst() async throws {
-        let house = try House()
-        try house.addWarm("a")
-        house.endpoint.hold()
-        try await house.serve { client async throws in
-            async let first = client.send("POST", "/v1/accounts/a/refresh")
-            try await eventually { house.endpoint.isWaitedFor }
-            async let second = client.send("POST", "/v1/accounts/a/refresh")
-            // The first read of the directory is the first request's, the next the second's.
-            try await eventually { house.fleet.reads >= 2 }
-            // Having read the account, the second request goes to the coordinator without another suspension.
-            try await Task.sleep(for: .milliseconds(50))
-            house.endpoint.release()
-            let outcomes = [try await first.member("outcome"), try await second.member("outcome")]
-            #expect(outcomes == ["refreshed", "joined"])
-            #expect(house.fleet.begins.count == 1)
+        let outcome = House.Box<String?>(nil)
+        // A busy machine may need longer for the step to the coordinator; who comes after the landing is told so.
+        for pause in [Duration.milliseconds(50), .seconds(1), .seconds(20)] {
+            let house = try House()
+            try house.addWarm("a")
+            house.endpoint.hold()
+            try await house.serve { client async throws in
+                async let first = client.send("POST", "/v1/accounts/a/refresh")
+                try await eventually { house.endpoint.isWaitedFor }
+                async let second = client.send("POST", "/v1/accounts/a/refresh")
+                // The first read of the directory is the first request's, the next the second's.
+                try await eventually { house.fleet.reads >= 2 }
+                // Having read the account, the second request goes to the coordinator without another suspension.
+                try await Task.sleep(for: pause)
+                house.endpoint.release()
+                #expect(try await first.member("outcome") == "refreshed")
+                outcome.current = try await second.member("outcome")
+                #expect(house.fleet.begins.count == 1)
+            }
+            if outcome.current != "already_newer" { break }
         }
+        #expect(outcome.current == "joined")
     }
 }
 
-/// Waits for a condition, at most ten seconds.
+/// Waits for a condition, at most a minute.
 func eventually(_ condition: @Sendable () -> Bool) async throws {
-    let deadline = ContinuousClock.now + .seconds(30)
+    let deadline = ContinuousClock.now + .seconds(60)
     while !condition() {
         guard ContinuousClock.now < deadline else { throw TimedOut(received: "the condition never held") }
         try await Task.sleep(for: .milliseconds(2))

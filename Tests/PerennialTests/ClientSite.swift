@@ -50,6 +50,8 @@ struct ClientSite: Sendable {
         configuration.providers["mock"] = [
             "preset": "oauth2", "token_url": "http://127.0.0.1:\(port)/oauth2/token", "client_id": "test",
             "client_auth": "none", "rotation": "single_use",
+            // So that a busy machine does not end what it is slow with.
+            "send_by": "20s", "exchange_deadline": "60s", "lock_ttl": "120s",
         ]
         return configuration
     }

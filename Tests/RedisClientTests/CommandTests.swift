@@ -129,7 +129,7 @@ import Testing
         try await withRedisServer { server in
             try await withClient(server.url) { client in
                 let popped = try await client.withConnection { lease in
-                    async let popped = lease.send(RedisCommand("BLPOP", "list", 5), timeout: .seconds(10))
+                    async let popped = lease.send(RedisCommand("BLPOP", "list", 0), timeout: .seconds(120))
                     try await eventually("BLPOP waits") {
                         try await client.send(RedisCommand("INFO", "clients")).string?.contains("blocked_clients:1")
                             == true
@@ -153,7 +153,7 @@ import Testing
     @Test func cancellationEndsTheCallAtOnceAndLeavesTheOrderIntact() async throws {
         try await withRedisServer { server in
             try await withClient(server.url, { $0.commandTimeout = .seconds(30) }) { client in
-                try await client.waitUntilReady(timeout: .seconds(5))
+                try await client.waitUntilReady(timeout: .seconds(60))
                 await server.pause()
                 let sent = client.commandCounts["ECHO", default: 0]
                 let task = Task {

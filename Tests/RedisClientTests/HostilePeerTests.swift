@@ -107,7 +107,7 @@ final class HostilePeer: Sendable {
 }
 
 @Suite struct HostilePeerTests {
-    private func quickly(_ configuration: inout RedisConfiguration, _ timeout: Duration = .seconds(10)) {
+    private func quickly(_ configuration: inout RedisConfiguration, _ timeout: Duration = .seconds(60)) {
         configuration.commandTimeout = timeout
         configuration.reconnectBackoff = ReconnectBackoff(base: .milliseconds(1), cap: .milliseconds(5))
     }
@@ -115,13 +115,13 @@ final class HostilePeer: Sendable {
     /// The first connection misbehaves, the second is good: the call on the first fails, the client comes back.
     private func expectFailure(
         _ code: RedisError.Code, on answer: HostilePeer.Answer, mentions: String? = nil,
-        timeout: Duration = .seconds(10),
+        timeout: Duration = .seconds(60),
         sourceLocation: SourceLocation = #_sourceLocation
     ) async throws {
-        try await within(.seconds(20)) {
+        try await within(.seconds(120)) {
             try await HostilePeer.run(answer: { $0 == 1 ? answer : .bytes("+OK\r\n") }) { peer in
                 try await withClient(peer.url, { quickly(&$0, timeout) }) { client in
-                    try await client.waitUntilReady(timeout: .seconds(10))
+                    try await client.waitUntilReady(timeout: .seconds(60))
                     let error = await failure { () throws(RedisError) in try await client.send(RedisCommand("GET", "a"))
                     }
                     #expect(error?.code == code, "\(error as Any)", sourceLocation: sourceLocation)
@@ -132,9 +132,10 @@ final class HostilePeer: Sendable {
                         )
                     }
                     try await eventually("a second connection") { peer.accepted.withLockedValue { $0 } >= 2 }
-                    try await client.waitUntilReady(timeout: .seconds(5))
-                    let value = try await client.send(RedisCommand("GET", "a"))
-                    #expect(value == .simpleString("OK"), sourceLocation: sourceLocation)
+                    // Where little time is given, a busy machine may need another connection still.
+                    try await eventually("a good answer") {
+                        (try? await client.send(RedisCommand("GET", "a"))) == .simpleString("OK")
+                    }
                 }
             }
         }
@@ -180,12 +181,12 @@ final class HostilePeer: Sendable {
 
     /// The reply after the own one belongs to nobody.
     @Test func repliesNobodyAskedFor() async throws {
-        try await within(.seconds(20)) {
+        try await within(.seconds(120)) {
             try await HostilePeer.run(answer: { $0 == 1 ? .bytes("+1\r\n+2\r\n") : .bytes("+OK\r\n") }) { peer in
                 try await withClient(peer.url, { quickly(&$0) }) { client in
                     #expect(try await client.send(RedisCommand("GET", "a")) == .simpleString("1"))
                     try await eventually("a second connection") { peer.accepted.withLockedValue { $0 } >= 2 }
-                    try await client.waitUntilReady(timeout: .seconds(5))
+                    try await client.waitUntilReady(timeout: .seconds(60))
                     #expect(try await client.send(RedisCommand("GET", "a")) == .simpleString("OK"))
                 }
             }
@@ -218,7 +219,7 @@ final class HostilePeer: Sendable {
 
     /// Only what is in flight on the broken connection fails, and it all fails at once.
     @Test func everythingInFlightFailsTogether() async throws {
-        try await within(.seconds(20)) {
+        try await within(.seconds(120)) {
             let count = NIOLockedValueBox(0)
             try await HostilePeer.run(answer: { connection in
                 guard connection == 1 else { return .bytes("+OK\r\n") }
@@ -229,7 +230,7 @@ final class HostilePeer: Sendable {
                 return number < 5 ? .bytes("+OK\r\n") : number == 5 ? .bytes("!\r\n") : .silence
             }) { peer in
                 try await withClient(peer.url, { quickly(&$0) }) { client in
-                    try await client.waitUntilReady(timeout: .seconds(5))
+                    try await client.waitUntilReady(timeout: .seconds(60))
                     let codes = await withTaskGroup(of: RedisError.Code?.self) { group in
                         for _ in 0..<20 {
                             group.addTask {
@@ -249,10 +250,10 @@ final class HostilePeer: Sendable {
     }
 
     @Test func aSubscriptionPeerThatTalksNonsense() async throws {
-        try await within(.seconds(20)) {
+        try await within(.seconds(120)) {
             try await HostilePeer.run(answer: { _ in .bytes("*3\r\n$4\r\nwhat\r\n$1\r\nc\r\n$1\r\nx\r\n") }) { peer in
                 try await withClient(peer.url, { quickly(&$0) }) { client in
-                    try await client.waitUntilReady(timeout: .seconds(5))
+                    try await client.waitUntilReady(timeout: .seconds(60))
                     let subscription = client.subscribe(to: ["c"])
                     try await eventually("reconnects") { peer.accepted.withLockedValue { $0 } >= 4 }
                     #expect(client.connectionState == .ready, "the command connection is not affected")

@@ -50,7 +50,7 @@ import Testing
                     return false
                 }
                 // The command connection is not affected.
-                try await client.waitUntilReady(timeout: .seconds(5))
+                try await client.waitUntilReady(timeout: .seconds(60))
                 subscription.cancel()
             }
         }

@@ -5,7 +5,7 @@ import Testing
 
 @Suite struct SubscriptionTests {
     @Test func messagesArriveInOrder() async throws {
-        try await within(.seconds(30)) {
+        try await within(.seconds(120)) {
             try await withRedisServer { server in
                 try await withClient(server.url) { client in
                     var events = client.subscribe(to: ["numbers"]).makeAsyncIterator()
@@ -25,7 +25,7 @@ import Testing
     }
 
     @Test func subscribersOfOneChannelShareItAndLeaveAlone() async throws {
-        try await within(.seconds(30)) {
+        try await within(.seconds(120)) {
             try await withRedisServer { server in
                 try await withClient(server.url) { client in
                     let first = client.subscribe(to: ["c", "c"])

@@ -11,6 +11,8 @@ func withClient<Result: Sendable>(
     _ body: @escaping @Sendable (RedisClient) async throws -> Result
 ) async throws -> Result {
     var configuration = try RedisConfiguration(url: url)
+    configuration.commandTimeout = .seconds(60)
+    configuration.connectTimeout = .seconds(60)
     adjust(&configuration)
     let client = RedisClient(configuration: configuration, logger: quiet)
     return try await withThrowingTaskGroup(of: Result?.self) { group in
@@ -34,7 +36,7 @@ struct TestFailure: Error, CustomStringConvertible {
 
 /// Waits for a condition, at most `limit`.
 func eventually(
-    _ what: String, within limit: Duration = .seconds(10), _ condition: () async throws -> Bool
+    _ what: String, within limit: Duration = .seconds(60), _ condition: () async throws -> Bool
 ) async throws {
     let deadline = ContinuousClock.now + limit
     while try await !condition() {

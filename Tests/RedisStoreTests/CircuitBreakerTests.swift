@@ -1,10 +1,11 @@
 import PerennialServers
+import RedisClient
 import RedisStore
 import RefreshCore
 import Testing
 
 /// The circuit breaker of a provider, as the scripts keep it for all instances.
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(10)))
 struct CircuitBreakerTests {
     private static let breaker = CircuitBreaker(failures: 3, cap: .seconds(300))
 
@@ -36,9 +37,32 @@ struct CircuitBreakerTests {
     private func endPause(
         _ fixture: StoreFixture, in partition: Int = 0, cause: String = "ambiguous HTTP 502"
     ) async throws {
-        let past = try await fixture.now().milliseconds - 1000
+        try await setPause(fixture, in: partition, cause: cause, endingIn: .seconds(-1))
+    }
+
+    /// As if no time passed from now on: for what is to be seen while the pause lasts.
+    @discardableResult
+    private func prolongPause(_ fixture: StoreFixture, in partition: Int = 0) async throws -> WallTime {
+        try await setPause(fixture, in: partition, cause: "ambiguous HTTP 502", endingIn: .seconds(600))
+    }
+
+    @discardableResult
+    private func setPause(
+        _ fixture: StoreFixture, in partition: Int, cause: String, endingIn rest: Duration
+    ) async throws -> WallTime {
+        let end = try await fixture.now() + rest
         _ = try await fixture.redis(
-            "HSET", fixture.link.keys.pauses(partition), StoreFixture.provider.rawValue, "\(past) \(cause)")
+            "HSET", fixture.link.keys.pauses(partition), StoreFixture.provider.rawValue,
+            "\(end.milliseconds) \(cause)")
+        return end
+    }
+
+    /// Until when the provider is paused, as it is written in a partition.
+    private func pausedUntil(_ fixture: StoreFixture, in partition: Int = 0) async throws -> WallTime {
+        let key = fixture.link.keys.pauses(partition)
+        let text = try await fixture.redis("HGET", key, StoreFixture.provider.rawValue).string
+        let end = text?.split(separator: " ").first.flatMap { Int64($0) }
+        return WallTime(milliseconds: try #require(end, "partition \(partition) knows of no pause"))
     }
 
     private func condition(_ fixture: StoreFixture) async throws -> ProviderCondition {
@@ -46,19 +70,23 @@ struct CircuitBreakerTests {
             try await RedisProviderMonitor(link: fixture.link).conditions(of: [StoreFixture.provider]).first)
     }
 
-    /// Opens it with three accounts; there are ten.
-    private func open(_ fixture: StoreFixture) async throws {
+    /// Opens it with three accounts; there are ten. Returns the time before and after the last failure.
+    @discardableResult
+    private func open(_ fixture: StoreFixture) async throws -> ClosedRange<WallTime> {
         for number in 0..<10 { try await fixture.add("account-\(number)", dueIn: .zero) }
         for number in 0..<3 {
             #expect(try await fixture.begin("account-\(number)", "attempt-\(number)").word == "granted")
         }
-        for number in 0..<3 { try await fail(fixture, "account-\(number)", "attempt-\(number)") }
+        for number in 0..<2 { try await fail(fixture, "account-\(number)", "attempt-\(number)") }
+        return try await fixture.timed { try await fail(fixture, "account-2", "attempt-2") }.times
     }
 
     @Test(arguments: [false, true])
     func threeFailuresInARowPauseTheProviderForEverybody(isFrugal: Bool) async throws {
         try await StoreFixture.run(isFrugal: isFrugal) { fixture in
-            try await open(fixture)
+            let opened = try await open(fixture)
+            #expect(opened.later(by: .milliseconds(7500)).contains(try await pausedUntil(fixture)))
+            let end = try await prolongPause(fixture)
             let condition = try await condition(fixture)
             #expect(condition.circuit == .open && condition.failures == 3)
             #expect(condition.cause == RefreshFault(kind: .ambiguous, message: "HTTP 502"))
@@ -67,8 +95,7 @@ struct CircuitBreakerTests {
                 return
             }
             #expect(cause.message == "HTTP 502")
-            let pause = (until - (try await fixture.now())).inSeconds
-            #expect(pause > 5 && pause <= 7.5)
+            #expect(until == end)
             if !isFrugal {
                 let batch = try await fixture.schedule.takeDue(limits: [StoreFixture.provider: 5], hold: .seconds(30))
                 #expect(batch.due.isEmpty)
@@ -103,23 +130,28 @@ struct CircuitBreakerTests {
             for number in 0..<8 {
                 #expect(try await fixture.begin("account-\(number)", "attempt-\(number)").word == "granted")
             }
-            for number in 0..<8 { try await fail(fixture, "account-\(number)", "attempt-\(number)", jitter: 1000) }
+            func fail(_ number: Int) async throws {
+                try await self.fail(fixture, "account-\(number)", "attempt-\(number)", jitter: 1000)
+            }
+            for number in 0..<2 { try await fail(number) }
+            let opened = try await fixture.timed { try await fail(2) }.times
+            #expect(opened.later(by: .seconds(10)).contains(try await pausedUntil(fixture)))
+            let end = try await prolongPause(fixture)
+            for number in 3..<8 { try await fail(number) }
             guard case .paused(_, let first, _) = try await fixture.begin("account-8", "x") else {
                 Issue.record("not open")
                 return
             }
-            let pause = (first - (try await fixture.now())).inSeconds
-            #expect(pause > 8 && pause <= 10)
+            #expect(first == end)
             try await endPause(fixture)
             #expect(try await fixture.begin("account-8", "probe").word == "granted")
-            try await fail(fixture, "account-8", "probe", jitter: 1000)
-            guard case .paused(_, let second, _) = try await fixture.begin("account-9", "y") else {
-                Issue.record("not open again")
-                return
-            }
+            let again = try await fixture.timed {
+                try await self.fail(fixture, "account-8", "probe", jitter: 1000)
+            }.times
             // It replaces the time that was kept for the probe.
-            let longer = (second - (try await fixture.now())).inSeconds
-            #expect(longer > 18 && longer <= 20)
+            #expect(again.later(by: .seconds(20)).contains(try await pausedUntil(fixture)))
+            try await prolongPause(fixture)
+            #expect(try await fixture.begin("account-9", "y").word == "paused")
         }
     }
 
@@ -127,9 +159,16 @@ struct CircuitBreakerTests {
         try await StoreFixture.run { fixture in
             try await open(fixture)
             try await endPause(fixture)
-            #expect(try await fixture.begin("account-5", "probe", lockTTL: .milliseconds(200)).word == "granted")
-            #expect(try await fixture.begin("account-6", "attempt-6").word == "paused")
-            try await Task.sleep(for: .milliseconds(250))
+            let begun = try await fixture.timed {
+                try await fixture.begin("account-5", "probe", lockTTL: .seconds(600)).word
+            }
+            #expect(begun.value == "granted")
+            guard case .paused(_, let until, _) = try await fixture.begin("account-6", "attempt-6") else {
+                Issue.record("two at once")
+                return
+            }
+            #expect(begun.times.later(by: .seconds(600)).contains(until), "as long as its claim")
+            try await endPause(fixture)
             #expect(try await fixture.begin("account-6", "attempt-7").word == "granted")
         }
     }
@@ -168,13 +207,13 @@ struct CircuitBreakerTests {
             try await endPause(fixture)
             let claim = try #require(try await fixture.begin("account-5", "probe").claim)
             _ = try await fixture.settle(
-                "account-0", "attempt-0", generation: 1, .released, kind: .throttled, pause: .seconds(600))
+                "account-0", "attempt-0", generation: 1, .released, kind: .throttled, pause: .seconds(1200))
             let now = try await fixture.now()
             try await commit(fixture, claim, at: now)
             let condition = try await condition(fixture)
             #expect(condition.circuit == .closed)
             #expect(condition.cause?.kind == .throttled)
-            #expect(condition.pausedUntil.map { $0 > now + .seconds(500) } == true)
+            #expect(condition.pausedUntil.map { $0 > now + .seconds(1000) } == true)
         }
     }
 
@@ -184,7 +223,7 @@ struct CircuitBreakerTests {
             try await endPause(fixture)
             #expect(try await fixture.begin("account-5", "probe-1").word == "granted")
             _ = try await fixture.settle(
-                "account-5", "probe-1", generation: 1, .released, kind: .throttled, pause: .seconds(60))
+                "account-5", "probe-1", generation: 1, .released, kind: .throttled, pause: .seconds(1200))
             #expect(try await condition(fixture).cause?.kind == .throttled)
             try await endPause(fixture, cause: "throttled what happened")
             let claim = try #require(try await fixture.begin("account-6", "probe-2").claim)
@@ -203,19 +242,24 @@ struct CircuitBreakerTests {
             try await endPause(fixture)
             #expect(try await fixture.begin("account-5", "probe").word == "granted")
             _ = try await fixture.settle(
-                "account-0", "attempt-0", generation: 1, .released, kind: .throttled, pause: .seconds(600))
+                "account-0", "attempt-0", generation: 1, .released, kind: .throttled, pause: .seconds(1200))
             try await fail(fixture, "account-5", "probe")
             let condition = try await condition(fixture)
             let now = try await fixture.now()
             #expect(condition.circuit == .open && condition.cause?.kind == .throttled)
-            #expect(condition.pausedUntil.map { $0 > now + .seconds(500) } == true)
+            #expect(condition.pausedUntil.map { $0 > now + .seconds(1000) } == true)
         }
     }
 
     @Test func onAClusterAllPartitionsKnow() async throws {
         try await withRedisCluster { cluster in
             try await StoreFixture.run(on: cluster, prefix: "breaker") { fixture in
-                try await open(fixture)
+                let opened = try await open(fixture)
+                for partition in 0..<fixture.link.keys.partitions {
+                    let end = try await pausedUntil(fixture, in: partition)
+                    #expect(opened.later(by: .milliseconds(7500)).contains(end))
+                    try await prolongPause(fixture, in: partition)
+                }
                 for number in 3..<10 {
                     #expect(try await fixture.begin("account-\(number)", "attempt-\(number)").word == "paused")
                 }

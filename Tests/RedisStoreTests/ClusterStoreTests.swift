@@ -6,7 +6,7 @@ import RefreshCore
 import Testing
 
 /// Everything that the store does, on a real Cluster of six with 64 partitions.
-@Suite(.serialized, .timeLimit(.minutes(5)))
+@Suite(.serialized, .timeLimit(.minutes(10)))
 struct ClusterStoreTests {
     @Test func everythingWorksOnACluster() async throws {
         try await withRedisCluster { cluster in
@@ -163,7 +163,7 @@ struct ClusterStoreTests {
                 for server in cluster.servers.prefix(3) { try await waitForReplica(of: server) }
                 await cluster.servers[0].kill()
                 var taken: Set<DueAccount> = []
-                let deadline = ContinuousClock.now + .seconds(90)
+                let deadline = ContinuousClock.now + .seconds(300)
                 while taken.count < 60, ContinuousClock.now < deadline {
                     let batch = try? await fixture.schedule.takeDue(
                         limits: [StoreFixture.provider: 16], hold: .seconds(600))
@@ -178,7 +178,7 @@ struct ClusterStoreTests {
     }
 
     private func waitForReplica(of server: RedisServer) async throws {
-        let deadline = ContinuousClock.now + .seconds(30)
+        let deadline = ContinuousClock.now + .seconds(60)
         while ContinuousClock.now < deadline {
             let info = try await server.ask("info", "replication")
             let written = info.firstMatch(of: /master_repl_offset:(\d+)/)?.1

@@ -5,7 +5,7 @@ import Testing
 import Webhooks
 
 /// The state of webhook deliveries on a real redis-server.
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(10)))
 struct DeliveryStoreTests {
     private func position(_ number: UInt64) -> FleetEvent.Position { .init(milliseconds: number, sequence: 0) }
 

@@ -7,7 +7,7 @@ import Testing
 @testable import RedisStore
 
 /// Adding, editing, removing and listing accounts; the schedule; what is in Redis.
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(10)))
 struct DirectoryTests {
     @Test func generationsNeverRepeatEvenOverRemoval() async throws {
         try await StoreFixture.run { fixture in

@@ -5,7 +5,7 @@ import RefreshCore
 import Testing
 
 /// The durability setting against real servers.
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(10)))
 struct DurabilityTests {
     @Test func withoutReplicasAClaimIsNotToBeUsed() async throws {
         try await StoreFixture.run(durability: .replicas(1), durabilityTimeout: .milliseconds(50)) { fixture in

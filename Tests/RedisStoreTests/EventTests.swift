@@ -4,7 +4,7 @@ import RefreshCore
 import Testing
 
 /// What goes into the stream of events, on a real redis-server: one for each change of a state.
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(10)))
 struct EventTests {
     private func events(_ fixture: StoreFixture) async throws -> [FleetEvent] {
         try await RedisEventStream(link: fixture.link).read(0, after: .start, limit: 1000).events
@@ -257,11 +257,13 @@ struct EventTests {
         try await StoreFixture.run { fixture in
             var signals = RedisChangeFeed(link: fixture.link).signals().makeAsyncIterator()
             #expect(await signals.next() == .connected)
+            let before = fixture.link.clock.wall()
             try await RedisEventLog(link: fixture.link).append("pool.exhausted", [.init("pool", "shared")])
+            let after = fixture.link.clock.wall()
             #expect(await signals.next() == .eventsAppended(partition: 0))
             let event = try #require(try await events(fixture).first)
             #expect(event.type == "pool.exhausted" && event["pool"] == "shared")
-            #expect(abs((event.at - fixture.link.clock.wall()).wholeMilliseconds) < 5000)
+            #expect(before <= event.at && event.at <= after)
             try await fixture.add("a")
             _ = await signals.next()
             try await fail(fixture, "attempt-1", kind: .unsent)

@@ -6,7 +6,7 @@ import Sealing
 import Testing
 
 /// Orphans against a real redis-server: what is kept, and what a person can do about it.
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(10)))
 struct OrphanTests {
     private struct Policies: PolicySource {
         var providers: [ProviderName] { [StoreFixture.provider] }

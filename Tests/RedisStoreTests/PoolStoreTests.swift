@@ -7,7 +7,7 @@ import RefreshCore
 import Testing
 
 /// The pools in Redis: their accounts, what is told of them, and what a fallback token waits for.
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(10)))
 struct PoolStoreTests {
     private let warp = try! PoolName("warp")
     private let other = try! PoolName("other")

@@ -4,7 +4,7 @@ import RefreshCore
 import Testing
 
 /// The accounts of a pool in Redis.
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(10)))
 struct PoolTests {
     private let pool = try! PoolName("warp")
 

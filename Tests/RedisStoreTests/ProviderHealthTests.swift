@@ -5,7 +5,7 @@ import Testing
 @testable import RedisStore
 
 /// Which instance tells the fleet what of a provider's configuration.
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(10)))
 struct ProviderHealthTests {
     @Test(arguments: [(false, Duration.seconds(61)), (true, .seconds(901))])
     func whoHasToldNoticesThatItIsNewsAgain(isFrugal: Bool, later: Duration) async throws {

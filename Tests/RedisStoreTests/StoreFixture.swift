@@ -65,11 +65,12 @@ struct StoreFixture {
         _ body: (StoreFixture) async throws -> Void
     ) async throws {
         var configuration = try RedisConfiguration(url: url)
-        configuration.commandTimeout = .seconds(5)
+        configuration.commandTimeout = .seconds(60)
+        configuration.connectTimeout = .seconds(60)
         let client = RedisClient(configuration: configuration, logger: .quiet)
         let running = Task { try await client.run() }
         do {
-            try await client.waitUntilReady(timeout: .seconds(30))
+            try await client.waitUntilReady(timeout: .seconds(60))
             let clock = FleetClock(initialWall: WallTime(milliseconds: 0))
             let link = RedisLink(
                 client: client, keys: keys, ring: ring, clock: clock, durability: durability,
@@ -104,6 +105,15 @@ struct StoreFixture {
         return WallTime(milliseconds: seconds * 1000 + micros / 1000)
     }
 
+    /// What `body` returns, and the server's time before and after it.
+    func timed<Value>(
+        _ body: () async throws -> Value
+    ) async throws -> (value: Value, times: ClosedRange<WallTime>) {
+        let before = try await now()
+        let value = try await body()
+        return (value, before...max(before, try await now()))
+    }
+
     @discardableResult
     func add(
         _ id: String, refresh: String = "refresh-1", access: String? = nil, expiresIn: Duration = .seconds(3600),
@@ -121,7 +131,7 @@ struct StoreFixture {
     }
 
     func begin(
-        _ id: String, _ attempt: String, demand: RefreshDemand? = nil, lockTTL: Duration = .seconds(30),
+        _ id: String, _ attempt: String, demand: RefreshDemand? = nil, lockTTL: Duration = .seconds(600),
         recovering: String? = nil, ignoresBackoff: Bool = false, floor: Int64? = nil, failoverHold: Duration = .zero
     ) async throws -> BeginReply {
         let account = try AccountID(id)
@@ -165,6 +175,14 @@ struct StoreFixture {
         let partition = link.keys.partitionNumber(try AccountID(id))
         return !(try await redis("ZSCORE", link.keys.due(partition, Self.provider), id).isNull)
     }
+}
+
+extension ClosedRange<WallTime> {
+    /// When what lasts so long from one of these times is over.
+    func later(by duration: Duration) -> Self { (lowerBound + duration)...(upperBound + duration) }
+
+    /// What may be left, at one of these times, of what has lasted since another of them.
+    func rest(of duration: Duration) -> ClosedRange<Duration> { (duration - (upperBound - lowerBound))...duration }
 }
 
 extension Logger {

@@ -6,7 +6,7 @@ import Sealing
 import Testing
 
 /// Pool, tier, labels and proxy of an account in Redis.
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(10)))
 struct TraitTests {
     private static func proxy(_ password: String) throws -> ProxySetting {
         .server(

@@ -7,7 +7,7 @@ import Testing
 @testable import Sealing
 
 /// Trap 9: a secret that cannot be sealed does not get into Redis, neither sealed nor plain.
-@Suite(.timeLimit(.minutes(2)))
+@Suite(.timeLimit(.minutes(10)))
 struct UnsealableTests {
     /// The store as an instance sees it whose newest key is of no use for AES; older ones still open.
     private func broken(

@@ -21,7 +21,7 @@ struct StreamResponseTests {
                 }
             }
         } _: { client, server in
-            let length = try await client.open(CurlRequest(url: server.url + "/length"))
+            let length = try await client.open(CurlRequest(url: server.url + "/length").patient)
             #expect(length.head.status == 404)
             #expect(length.head.reason == "No Such Thing")
             #expect(length.head.headers.map(\.name) == ["X-A", "Content-Length", "x-a"])
@@ -31,11 +31,11 @@ struct StreamResponseTests {
             #expect(try await length.rest() == Array("hello".utf8))
             #expect(try await length.next() == nil)
 
-            let chunked = try await client.open(CurlRequest(url: server.url + "/chunked"))
+            let chunked = try await client.open(CurlRequest(url: server.url + "/chunked").patient)
             #expect(try await chunked.rest() == Array("hello".utf8))
             #expect(chunked.trailers.isEmpty)
 
-            let endless = try await client.open(CurlRequest(url: server.url + "/end"))
+            let endless = try await client.open(CurlRequest(url: server.url + "/end").patient)
             #expect(endless.head.httpVersion == .http10)
             #expect(endless.head.reason == "")
             #expect(endless.head.first("x-fold") == "a b")
@@ -59,7 +59,7 @@ struct StreamResponseTests {
         } _: { client, server in
             for (path, count) in [("/small", 2), ("/large", large.count)] {
                 let stream = try await client.open(
-                    CurlRequest(url: server.url + path), limits: CurlStreamLimits(window: 1000))
+                    CurlRequest(url: server.url + path).patient, limits: CurlStreamLimits(window: 1000))
                 let body = try await stream.rest()
                 #expect(body.count == count)
                 #expect(stream.trailers.map(\.name) == ["X-T", "X-U", "X-T"])
@@ -82,7 +82,7 @@ struct StreamResponseTests {
                 connection.answer(headers: "X-Final: yes\r\n", body: [1])
             }
         } _: { client, server in
-            let stream = try await client.open(CurlRequest(url: server.url)) { head in
+            let stream = try await client.open(CurlRequest(url: server.url).patient) { head in
                 seen.withLockedValue { $0.append(head) }
             }
             let heads = seen.withLockedValue { $0 }
@@ -106,7 +106,7 @@ struct StreamResponseTests {
             }
         } _: { client, server in
             for (method, path) in [("HEAD", "/"), ("GET", "/204"), ("GET", "/304")] {
-                let stream = try await client.open(CurlRequest(method: method, url: server.url + path))
+                let stream = try await client.open(CurlRequest(method: method, url: server.url + path).patient)
                 #expect(stream.head.first("content-length") == (path == "/204" ? nil : "42"))
                 #expect(try await stream.next() == nil)
             }
@@ -128,10 +128,10 @@ struct StreamResponseTests {
             }
         } _: { client, server in
             let coded = try await client.open(
-                CurlRequest(url: server.url, headers: [("Accept-Encoding", "gzip")], followRedirects: true))
+                CurlRequest(url: server.url, headers: [("Accept-Encoding", "gzip")], followRedirects: true).patient)
             #expect(coded.head.first("content-encoding") == "gzip")
             #expect(try await coded.rest() == body)
-            let moved = try await client.open(CurlRequest(url: server.url + "/go", followRedirects: true))
+            let moved = try await client.open(CurlRequest(url: server.url + "/go", followRedirects: true).patient)
             #expect(moved.head.status == 302)
             #expect(moved.head.first("location") == "/there")
             #expect(try await moved.rest() == [])
@@ -148,7 +148,8 @@ struct StreamResponseTests {
         } _: { client, server in
             let plain = try await client.open(
                 CurlRequest(
-                    url: server.url + "/a/../b/./%2e%2e/c?x=/../y", headers: [("X-B", "2"), ("X-A", "1"), ("X-B", "3")])
+                    url: server.url + "/a/../b/./%2e%2e/c?x=/../y", headers: [("X-B", "2"), ("X-A", "1"), ("X-B", "3")]
+                ).patient
             )
             let text = String(decoding: try await plain.rest(), as: UTF8.self)
             #expect(
@@ -156,7 +157,8 @@ struct StreamResponseTests {
                     + "X-B: 2\r\nX-A: 1\r\nX-B: 3|")
 
             let posted = try await client.open(
-                CurlRequest(method: "POST", url: server.url, headers: [("Accept", "a/b")], body: Array("body".utf8)))
+                CurlRequest(method: "POST", url: server.url, headers: [("Accept", "a/b")], body: Array("body".utf8))
+                    .patient)
             let other = String(decoding: try await posted.rest(), as: UTF8.self)
             #expect(
                 other == "POST / HTTP/1.1\r\nHost: 127.0.0.1:\(server.port)\r\nAccept: a/b\r\nContent-Length: 4|body")

@@ -25,7 +25,7 @@ struct UploadTests {
         } _: { client, server in
             for method in ["PUT", "POST", "PATCH", "DELETE", "GET"] {
                 let upload = CurlUpload(length: 6)
-                async let opening = client.open(CurlRequest(method: method, url: server.url), upload: upload)
+                async let opening = client.open(CurlRequest(method: method, url: server.url).patient, upload: upload)
                 try await upload.write(Array("abc".utf8))
                 try await upload.write([])
                 try await upload.write(Array("def".utf8))
@@ -37,7 +37,7 @@ struct UploadTests {
             }
             let empty = CurlUpload(length: 0)
             empty.finish()
-            let stream = try await client.open(CurlRequest(method: "POST", url: server.url), upload: empty)
+            let stream = try await client.open(CurlRequest(method: "POST", url: server.url).patient, upload: empty)
             #expect(String(decoding: try await stream.rest(), as: UTF8.self).hasSuffix("Content-Length: 0|"))
             #expect(server.counters.connections == 1)
         }
@@ -57,7 +57,8 @@ struct UploadTests {
         } _: { client, server in
             let upload = CurlUpload(length: nil)
             async let opening = client.open(
-                CurlRequest(method: "POST", url: server.url, headers: [("Content-Type", "a/b")]), upload: upload)
+                CurlRequest(method: "POST", url: server.url, headers: [("Content-Type", "a/b")]).patient, upload: upload
+            )
             for number in 1...3 {
                 try await upload.write([UInt8(number)])
                 try await eventually("the server has it") { chunks.withLockedValue { $0.count } == number }
@@ -71,7 +72,7 @@ struct UploadTests {
 
             let empty = CurlUpload(length: nil)
             empty.finish()
-            let stream = try await client.open(CurlRequest(method: "PUT", url: server.url), upload: empty)
+            let stream = try await client.open(CurlRequest(method: "PUT", url: server.url).patient, upload: empty)
             #expect(stream.head.status == 200)
             _ = try await stream.rest()
             #expect(server.counters.connections == 1)
@@ -102,7 +103,7 @@ struct UploadTests {
                 }
                 upload.finish()
             }
-            async let opening = client.open(CurlRequest(method: "PUT", url: server.url), upload: upload)
+            async let opening = client.open(CurlRequest(method: "PUT", url: server.url).patient, upload: upload)
             var last = -1
             while last != written.withLockedValue({ $0 }) || last == 0 {
                 last = written.withLockedValue { $0 }
@@ -128,7 +129,7 @@ struct UploadTests {
             connection.write("0\r\n\r\n")
         } _: { client, server in
             let upload = CurlUpload(length: nil)
-            let stream = try await client.open(CurlRequest(method: "POST", url: server.url), upload: upload)
+            let stream = try await client.open(CurlRequest(method: "POST", url: server.url).patient, upload: upload)
             // Word by word.
             for number in 0..<50 {
                 try await upload.write([UInt8(number)])
@@ -156,7 +157,7 @@ struct UploadTests {
         } _: { client, server in
             let upload = CurlUpload(length: nil)
             let opening = Task {
-                await openingFailure(client, CurlRequest(method: "POST", url: server.url), upload: upload)
+                await openingFailure(client, CurlRequest(method: "POST", url: server.url).patient, upload: upload)
             }
             try await upload.write([1, 2, 3])
             try await eventually("it left") { upload.bytesTaken == 3 }
@@ -176,7 +177,7 @@ struct UploadTests {
         } _: { client, server in
             let short = CurlUpload(length: 5)
             let opening = Task {
-                await openingFailure(client, CurlRequest(method: "POST", url: server.url), upload: short)
+                await openingFailure(client, CurlRequest(method: "POST", url: server.url).patient, upload: short)
             }
             try await short.write([1, 2])
             let tooLong = await #expect(throws: CurlError.self) { try await short.write([3, 4, 5, 6]) }
@@ -191,9 +192,9 @@ struct UploadTests {
             #expect(late?.code == .invalidRequest)
 
             for (request, upload) in [
-                (CurlRequest(method: "POST", url: server.url), short),
-                (CurlRequest(method: "HEAD", url: server.url), CurlUpload(length: 1)),
-                (CurlRequest(method: "POST", url: server.url, body: [1]), CurlUpload(length: 1)),
+                (CurlRequest(method: "POST", url: server.url).patient, short),
+                (CurlRequest(method: "HEAD", url: server.url).patient, CurlUpload(length: 1)),
+                (CurlRequest(method: "POST", url: server.url, body: [1]).patient, CurlUpload(length: 1)),
             ] {
                 let error = await openingFailure(client, request, upload: upload)
                 #expect(error?.code == .invalidRequest)
@@ -208,7 +209,7 @@ struct UploadTests {
             let stalled = CurlUpload(length: nil)
             try await stalled.write([1])
             let error = await openingFailure(
-                client, CurlRequest(method: "POST", url: server.url), upload: stalled,
+                client, CurlRequest(method: "POST", url: server.url).patient, upload: stalled,
                 limits: CurlStreamLimits(head: .seconds(20), idle: .milliseconds(200)))
             #expect(error?.code == .upload)
 
@@ -225,7 +226,7 @@ struct UploadTests {
             writing.cancel()
             #expect(await writing.value?.code == .cancelled)
             upload.finish()
-            let stream = try await client.open(CurlRequest(method: "POST", url: server.url), upload: upload)
+            let stream = try await client.open(CurlRequest(method: "POST", url: server.url).patient, upload: upload)
             #expect(try await stream.rest().suffix(3) == [UInt8(ascii: "|"), 1, 2])
         }
     }
@@ -239,7 +240,7 @@ struct UploadTests {
         } _: { client, server in
             let upload = CurlUpload(length: 1 << 30)
             async let writing = failureOfWriting(upload)
-            let stream = try await client.open(CurlRequest(method: "PUT", url: server.url), upload: upload)
+            let stream = try await client.open(CurlRequest(method: "PUT", url: server.url).patient, upload: upload)
             #expect(stream.head.status == 413)
             #expect(try await stream.rest() == Array("no".utf8))
             #expect(await writing?.code == .upload)
@@ -261,22 +262,24 @@ struct UploadTests {
                 }
             }
         } _: { client, server in
-            _ = try await client.open(CurlRequest(url: server.url + "/first")).rest()
-            let stream = try await client.open(CurlRequest(url: server.url + "/second"))
+            _ = try await client.open(CurlRequest(url: server.url + "/first").patient).rest()
+            let stream = try await client.open(CurlRequest(url: server.url + "/second").patient)
             #expect(try await stream.rest() == [7])
             #expect(server.counters.connections == 2)
 
-            _ = try await client.open(CurlRequest(url: server.url + "/first")).rest()
+            _ = try await client.open(CurlRequest(url: server.url + "/first").patient).rest()
             let upload = CurlUpload(length: nil)
             async let writing = failureOfWriting(upload)
-            let error = await openingFailure(client, CurlRequest(method: "PUT", url: server.url), upload: upload)
+            let error = await openingFailure(
+                client, CurlRequest(method: "PUT", url: server.url).patient, upload: upload)
             #expect(error?.unsent == false)
             #expect(error?.code == .receive || error?.code == .send)
             #expect(await writing == error)
             #expect(puts.withLockedValue { $0 } == 1)
 
-            _ = try await client.open(CurlRequest(url: server.url + "/first")).rest()
-            let single = await openingFailure(client, CurlRequest(method: "PUT", url: server.url, singleSend: true))
+            _ = try await client.open(CurlRequest(url: server.url + "/first").patient).rest()
+            let single = await openingFailure(
+                client, CurlRequest(method: "PUT", url: server.url, singleSend: true).patient)
             #expect(single?.code == .receive)
             #expect(puts.withLockedValue { $0 } == 2)
         }
@@ -291,15 +294,16 @@ struct UploadTests {
                 _ = connection.readHead()
             }
             defer { lost.stop() }
-            _ = try await client.open(CurlRequest(url: lost.url)).rest()
+            _ = try await client.open(CurlRequest(url: lost.url).patient).rest()
             lost.stopListening()
             // libcurl means to send it again, and finds nobody.
-            let error = await openingFailure(client, CurlRequest(method: "PUT", url: lost.url, body: [1, 2, 3]))
+            let error = await openingFailure(
+                client, CurlRequest(method: "PUT", url: lost.url, body: [1, 2, 3]).patient)
             #expect(error != nil)
             let upload = CurlUpload(length: nil)
             try await upload.write([4])
             upload.finish()
-            let stream = try await client.open(CurlRequest(method: "POST", url: other.url), upload: upload)
+            let stream = try await client.open(CurlRequest(method: "POST", url: other.url).patient, upload: upload)
             #expect(try await stream.rest().last == 4)
         }
     }
@@ -318,7 +322,7 @@ struct UploadTests {
             defer { isOver.withLockedValue { $0 = true } }
             for count in [1, 1000, 70_000, 300_000] {
                 let body = [UInt8](repeating: 1, count: count)
-                let stream = try await client.open(CurlRequest(method: "POST", url: server.url, body: body))
+                let stream = try await client.open(CurlRequest(method: "POST", url: server.url, body: body).patient)
                 #expect(try await stream.next() == Array("\(count)".utf8))
                 #expect(stream.transfer.bytesKept.load(ordering: .relaxed) == 0)
                 stream.cancel()

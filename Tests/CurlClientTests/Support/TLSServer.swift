@@ -36,7 +36,7 @@ final class TLSServer {
 
     private func waitUntilUp() async throws {
         let client = CurlClient()
-        let deadline = ContinuousClock.now + .seconds(10)
+        let deadline = ContinuousClock.now + .seconds(60)
         while true {
             let request = CurlRequest(url: "https://localhost:\(port)/", tls: CurlTLS(caFile: caFile))
             if (try? await client.execute(request)) != nil { break }

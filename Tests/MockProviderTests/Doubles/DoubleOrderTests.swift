@@ -4,7 +4,7 @@ import Testing
 @testable import MockProvider
 
 /// What a double does when it is told to.
-@Suite("Orders of doubles", .timeLimit(.minutes(1)))
+@Suite("Orders of doubles", .timeLimit(.minutes(10)))
 struct DoubleOrderTests {
     private static func refresh(
         _ client: RawHTTPClient, _ token: String?

@@ -4,7 +4,7 @@ import Testing
 @testable import MockProvider
 
 /// RFC 6749's own token endpoint, asked as its clients ask.
-@Suite("Double: oauth2 and client_credentials", .timeLimit(.minutes(1)))
+@Suite("Double: oauth2 and client_credentials", .timeLimit(.minutes(10)))
 struct GenericDoubleTests {
     private static func basic(_ configuration: DoubleConfiguration, secret: String? = nil) -> [String: String] {
         // Form encoding before base64 (RFC 6749 §2.3.1).

@@ -6,7 +6,7 @@ import Testing
 @testable import MockProvider
 
 /// The assertion grant (RFC 7523), with assertions made here.
-@Suite("Double: jwt_bearer", .timeLimit(.minutes(1)))
+@Suite("Double: jwt_bearer", .timeLimit(.minutes(10)))
 struct JWTBearerDoubleTests {
     private struct Claims: Encodable {
         var iss = "app-jwt_bearer"

@@ -5,7 +5,7 @@ import Testing
 @testable import MockProvider
 
 /// The single providers, asked as their own clients ask, against the answers that they are known to give.
-@Suite("Doubles of single providers", .timeLimit(.minutes(1)))
+@Suite("Doubles of single providers", .timeLimit(.minutes(10)))
 struct NamedDoubleTests {
     @Test func claude() async throws {
         try await withDouble(DoubleConfiguration(.claude)) { double, client in

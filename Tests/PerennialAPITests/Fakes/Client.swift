@@ -84,7 +84,7 @@ struct Client: Sendable {
                     return Outcome(responses: responses, isClosed: true)
                 }
                 group.addTask {
-                    try await Task.sleep(for: .seconds(20))
+                    try await Task.sleep(for: .seconds(60))
                     throw TimedOut(received: "")
                 }
                 defer { group.cancelAll() }

@@ -79,7 +79,7 @@ final class Wire: Sendable {
     }
 
     private func waitFor(_ condition: @Sendable () -> Bool) async throws {
-        let deadline = ContinuousClock.now + .seconds(30)
+        let deadline = ContinuousClock.now + .seconds(180)
         while !condition() {
             guard ContinuousClock.now < deadline else { throw TimedOut(received: text) }
             try await Task.sleep(for: .milliseconds(2))

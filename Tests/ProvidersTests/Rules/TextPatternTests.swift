@@ -35,7 +35,7 @@ struct TextPatternTests {
     }
 
     /// A backtracking engine would take longer than the age of the universe for this.
-    @Test(.timeLimit(.minutes(1))) func noAnswerMakesItSlow() throws {
+    @Test(.timeLimit(.minutes(10))) func noAnswerMakesItSlow() throws {
         let pattern = try TextPattern("^(a+)+(a|aa)+$")
         #expect(!pattern.matches([UInt8](repeating: UInt8(ascii: "a"), count: 60_000) + [UInt8(ascii: "b")]))
     }

@@ -24,7 +24,8 @@ final class LoopbackServer: Sendable {
     let port: UInt16
     private let listener: Int32
     private let requests = NIOLockedValueBox<[String]>([])
-    private let held = NIOLockedValueBox<[Int32]>([])
+    private let open = NIOLockedValueBox<(sockets: Set<Int32>, isStopped: Bool)>(([], false))
+    private let serving = DispatchGroup()
 
     init(_ answer: Answer) throws {
         #if canImport(Darwin)
@@ -52,17 +53,26 @@ final class LoopbackServer: Sendable {
         }
         listener = descriptor
         port = UInt16(bigEndian: address.sin_port)
-        DispatchQueue(label: "loopback-server").async { self.serve(answer) }
+        DispatchQueue(label: "loopback-server").async(group: serving) { self.serve(answer) }
     }
 
     var received: [String] { requests.withLockedValue { $0 } }
 
+    /// A number is given back when nobody uses it any more: another server's socket may be the next to have it.
     func stop() {
+        open.withLockedValue { open in
+            open.isStopped = true
+            for socket in open.sockets { shutdown(socket, Int32(SHUT_RDWR)) }
+        }
         shutdown(listener, Int32(SHUT_RDWR))
+        // There only the close ends the wait for a connection.
+        #if !canImport(Darwin)
+            serving.wait()
+        #endif
         close(listener)
-        held.withLockedValue { sockets in
-            for socket in sockets { close(socket) }
-            sockets = []
+        open.withLockedValue { open in
+            for socket in open.sockets { close(socket) }
+            open.sockets = []
         }
     }
 
@@ -76,12 +86,18 @@ final class LoopbackServer: Sendable {
         while true {
             let connection = accept(listener, nil, nil)
             guard connection >= 0 else { return }
+            let isStopped = open.withLockedValue { open in
+                if !open.isStopped { open.sockets.insert(connection) }
+                return open.isStopped
+            }
+            if isStopped {
+                close(connection)
+                return
+            }
             let request = readRequest(connection)
             requests.withLockedValue { $0.append(request) }
             switch answer {
-            case .silence:
-                held.withLockedValue { $0.append(connection) }
-                continue
+            case .silence: continue
             case .hangUp: break
             case .bytes(let text):
                 let bytes = Array(text.utf8)
@@ -94,7 +110,9 @@ final class LoopbackServer: Sendable {
                     sent += count
                 }
             }
-            close(connection)
+            open.withLockedValue { open in
+                if open.sockets.remove(connection) != nil { close(connection) }
+            }
         }
     }
 

@@ -14,14 +14,14 @@ import Testing
         _ second: @escaping @Sendable (_ command: [String], _ other: Int) -> String?,
         _ body: @escaping @Sendable (RedisClient, FakeServer, FakeServer) async throws -> Void
     ) async throws {
-        try await within(.seconds(60)) {
+        try await within(.seconds(120)) {
             try await withFakeServers(2) { servers in
                 let (a, b) = (servers[0], servers[1])
                 let map = Fake.slots([(0...16383, a.port)])
                 a.say { $0[0] == "CLUSTER" ? map : $0[0] == "PING" ? nil : first($0, b.port) }
                 b.say { $0[0] == "CLUSTER" ? map : $0[0] == "PING" ? nil : second($0, a.port) }
                 try await withClient("redis+cluster://127.0.0.1:\(a.port)", { $0.commandTimeout = timeout }) { client in
-                    try await client.waitUntilReady(timeout: .seconds(10))
+                    try await client.waitUntilReady(timeout: .seconds(60))
                     try await body(client, a, b)
                 }
             }

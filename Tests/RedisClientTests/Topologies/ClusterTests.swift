@@ -54,7 +54,7 @@ extension ManyServers {
             try await within(.seconds(240)) {
                 try await withRedisCluster { cluster in
                     try await withClient(cluster.url, patient) { client in
-                        try await client.waitUntilReady(timeout: .seconds(30))
+                        try await client.waitUntilReady(timeout: .seconds(60))
                         let (ledger, isStopped) = (NIOLockedValueBox(Ledger()), NIOLockedValueBox(false))
                         async let load: Void = Self.load(client, ledger: ledger, isStopped: isStopped)
                         // There and back again.
@@ -78,7 +78,7 @@ extension ManyServers {
             try await within(.seconds(240)) {
                 try await withRedisCluster { cluster in
                     try await withClient(cluster.url, patient) { client in
-                        try await client.waitUntilReady(timeout: .seconds(30))
+                        try await client.waitUntilReady(timeout: .seconds(60))
                         let (ledger, isStopped) = (NIOLockedValueBox(Ledger()), NIOLockedValueBox(false))
                         async let load: Void = Self.load(client, ledger: ledger, isStopped: isStopped)
                         try await Task.sleep(for: .milliseconds(200))
@@ -109,7 +109,7 @@ extension ManyServers {
             try await within(.seconds(240)) {
                 try await withRedisCluster { cluster in
                     try await withClient(cluster.url, patient) { client in
-                        try await client.waitUntilReady(timeout: .seconds(30))
+                        try await client.waitUntilReady(timeout: .seconds(60))
                         var events = client.subscribe(to: ["c"]).makeAsyncIterator()
                         #expect(await events.next() == .subscribed(channel: "c"))
                         // From every node.
@@ -144,7 +144,7 @@ extension ManyServers {
                             $0.commandTimeout = .seconds(2)
                         }
                     ) { client in
-                        try await client.waitUntilReady(timeout: .seconds(30))
+                        try await client.waitUntilReady(timeout: .seconds(60))
                         var events = client.subscribe(to: ["c"]).makeAsyncIterator()
                         #expect(await events.next() == .subscribed(channel: "c"))
                         var bearer: RedisServer?

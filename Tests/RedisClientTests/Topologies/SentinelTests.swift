@@ -22,7 +22,7 @@ extension ManyServers {
             try await within(.seconds(180)) {
                 try await withSentinelGroup { group in
                     try await withClient(group.url, patient) { client in
-                        try await client.waitUntilReady(timeout: .seconds(30))
+                        try await client.waitUntilReady(timeout: .seconds(60))
                         var events = client.subscribe(to: ["c"]).makeAsyncIterator()
                         #expect(await events.next() == .subscribed(channel: "c"))
                         _ = try await client.withConnection { lease in
@@ -51,13 +51,13 @@ extension ManyServers {
             try await within(.seconds(180)) {
                 try await withSentinelGroup { group in
                     try await withClient(group.url, patient) { client in
-                        try await client.waitUntilReady(timeout: .seconds(30))
+                        try await client.waitUntilReady(timeout: .seconds(60))
                         _ = client.subscribe(to: ["c"])
                         let old = try await group.primary()
                         _ = try await client.send(RedisCommand("SET", "a", 1))
                         try await group.failOver()
                         let new = try await group.primary()
-                        try await eventually("commands go to the new primary", within: .seconds(30)) {
+                        try await eventually("commands go to the new primary", within: .seconds(60)) {
                             let id = try? await client.send(RedisCommand("CONFIG", "GET", "port")).array?.last?.string
                             return id == "\(new.port ?? 0)"
                         }
@@ -73,7 +73,7 @@ extension ManyServers {
 
         /// A Sentinel that was cut off names a server that is a replica by now.
         @Test func aStaleAnswerIsRefusedByRole() async throws {
-            try await within(.seconds(90)) {
+            try await within(.seconds(120)) {
                 try await withRedisServer(.init(.tcp)) { primary in
                     let following = RedisServer.Options(.tcp, directives: ["replicaof 127.0.0.1 \(primary.port ?? 0)"])
                     try await withRedisServer(following) { replica in
@@ -85,7 +85,7 @@ extension ManyServers {
                             }
                             let url = "redis+sentinel://127.0.0.1:\(sentinel.port)/main"
                             try await withClient(url, patient) { client in
-                                try await eventually("refused with the reason", within: .seconds(30)) {
+                                try await eventually("refused with the reason", within: .seconds(60)) {
                                     let error = await failure { () throws(RedisError) in
                                         try await client.send(RedisCommand("GET", "a"))
                                     }
@@ -94,7 +94,7 @@ extension ManyServers {
                                 }
                                 #expect(sentinel.commands.contains(["SENTINEL", "GET-MASTER-ADDR-BY-NAME", "main"]))
                                 named.withLockedValue { $0 = primary.port }
-                                try await client.waitUntilReady(timeout: .seconds(30))
+                                try await client.waitUntilReady(timeout: .seconds(60))
                                 _ = try await client.send(RedisCommand("SET", "a", 1))
                             }
                         }
@@ -105,7 +105,7 @@ extension ManyServers {
 
         /// READONLY means that the primary has become a replica: nothing was written, the connection is left.
         @Test func aPrimaryThatBecomesAReplicaIsLeft() async throws {
-            try await within(.seconds(90)) {
+            try await within(.seconds(120)) {
                 try await withRedisServer(.init(.tcp)) { first in
                     try await withRedisServer(.init(.tcp)) { second in
                         try await withFakeServers(1) { servers in
@@ -115,7 +115,7 @@ extension ManyServers {
                             }
                             let url = "redis+sentinel://127.0.0.1:\(servers[0].port)/main"
                             try await withClient(url, patient) { client in
-                                try await client.waitUntilReady(timeout: .seconds(30))
+                                try await client.waitUntilReady(timeout: .seconds(60))
                                 named.withLockedValue { $0 = second.port }
                                 try await first.ask("replicaof", "127.0.0.1", "\(second.port ?? 0)")
                                 let error = await failure { () throws(RedisError) in
@@ -135,7 +135,7 @@ extension ManyServers {
         }
 
         @Test func silentAndIgnorantSentinelsArePassedOver() async throws {
-            try await within(.seconds(60)) {
+            try await within(.seconds(120)) {
                 try await withRedisServer(.init(.tcp)) { primary in
                     try await withFakeServers(2) { servers in
                         servers[0].say { $0[0] == "SENTINEL" ? "*-1\r\n" : nil }
@@ -144,7 +144,7 @@ extension ManyServers {
                         let url =
                             "redis+sentinel://127.0.0.1:\(free),127.0.0.1:\(servers[0].port),127.0.0.1:\(servers[1].port)/main"
                         try await withClient(url, patient) { client in
-                            try await client.waitUntilReady(timeout: .seconds(30))
+                            try await client.waitUntilReady(timeout: .seconds(60))
                             let value = try await client.send(RedisCommand("INCR", "a")).int
                             #expect(value == 1)
                         }
@@ -157,7 +157,7 @@ extension ManyServers {
             try await withFakeServers(1) { servers in
                 servers[0].say { $0[0] == "SENTINEL" ? "*-1\r\n" : nil }
                 try await withClient("redis+sentinel://127.0.0.1:\(servers[0].port)/other", patient) { client in
-                    try await eventually("refused with the reason", within: .seconds(30)) {
+                    try await eventually("refused with the reason", within: .seconds(60)) {
                         let error = await failure { () throws(RedisError) in
                             try await client.send(RedisCommand("GET", "a"))
                         }
@@ -169,7 +169,7 @@ extension ManyServers {
 
         /// The login of the URL is for the data servers; a Sentinel gets it only when it asks.
         @Test func aSentinelIsGivenTheLoginOnlyWhenItAsks() async throws {
-            try await within(.seconds(60)) {
+            try await within(.seconds(120)) {
                 try await withRedisServer(.init(.tcp, password: "hunter2")) { primary in
                     try await withFakeServers(2) { servers in
                         let isOpen = NIOLockedValueBox(false)
@@ -182,7 +182,7 @@ extension ManyServers {
                         for server in servers {
                             let url = "redis+sentinel://:hunter2@127.0.0.1:\(server.port)/main"
                             try await withClient(url, patient) { client in
-                                try await client.waitUntilReady(timeout: .seconds(30))
+                                try await client.waitUntilReady(timeout: .seconds(60))
                                 let value = try await client.send(RedisCommand("INCR", "a")).int
                                 #expect(value != nil)
                             }

@@ -3,7 +3,7 @@ import PerennialTesting
 import RefreshCore
 import Testing
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(10)))
 struct AcquisitionKeeperTests {
     private let time = ManualTimeSource()
     private let permits = FakeAcquisitionStore()

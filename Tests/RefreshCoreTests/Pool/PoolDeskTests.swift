@@ -3,7 +3,7 @@ import RefreshCore
 import Testing
 
 /// Picking and blaming, over several instances.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(10)))
 struct PoolDeskTests {
     @Test("a pick costs no command as long as nothing changes, and a refresh of an account changes nothing about that")
     func warm() async throws {

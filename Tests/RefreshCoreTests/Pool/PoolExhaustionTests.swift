@@ -3,7 +3,7 @@ import RefreshCore
 import Testing
 
 /// When no account is left, or the store is away.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(10)))
 struct PoolExhaustionTests {
     private static let failure = AcquisitionFailure(.refused, step: "create", "HTTP 403")
 

@@ -4,7 +4,7 @@ import RefreshCore
 import Testing
 
 /// Late replies, lost commands, callers who leave, and what is not an account's fault.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(10)))
 struct PoolFaultTests {
     /// Where replies wait until they are let go.
     private final class Gate: Sendable {

@@ -3,7 +3,7 @@ import RefreshCore
 import Testing
 
 /// What instances know of the accounts of a pool, and how far they trust it.
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(10)))
 struct PoolKnowledgeTests {
     private func kind(_ body: () async throws -> Void) async -> PoolFailure.Kind? {
         do {

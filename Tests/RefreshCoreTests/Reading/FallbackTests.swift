@@ -4,7 +4,7 @@ import Testing
 
 @testable import RefreshCore
 
-@Suite("A configured token that stands in", .timeLimit(.minutes(1)))
+@Suite("A configured token that stands in", .timeLimit(.minutes(10)))
 struct FallbackTests {
     private static let fallback = FallbackToken(token: Secret("stand-in"))
 

@@ -4,7 +4,7 @@ import Testing
 
 @testable import RefreshCore
 
-@Suite("A configured token that stands in for a pool's", .timeLimit(.minutes(1)))
+@Suite("A configured token that stands in for a pool's", .timeLimit(.minutes(10)))
 struct PoolFallbackTests {
     private static let fallback = FallbackToken(token: Secret("stand-in"), pool: warp)
 

@@ -2,7 +2,7 @@ import PerennialTesting
 import RefreshCore
 import Testing
 
-@Suite("Reading a token", .timeLimit(.minutes(1)))
+@Suite("Reading a token", .timeLimit(.minutes(10)))
 struct TokenReaderTests {
     private func failure(_ reader: TokenReader, _ request: TokenRequest) async -> RefreshFailure.Code? {
         do throws(RefreshFailure) {

@@ -1,7 +1,7 @@
 import RefreshCore
 import Testing
 
-@Suite("Approaching a provider with care", .timeLimit(.minutes(1)))
+@Suite("Approaching a provider with care", .timeLimit(.minutes(10)))
 struct CautionTests {
     private let start = MonotonicTime(nanoseconds: 1)
 

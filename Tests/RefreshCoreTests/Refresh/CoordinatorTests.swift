@@ -3,7 +3,7 @@ import PerennialTesting
 import RefreshCore
 import Testing
 
-@Suite("One flight per account, one exchange per generation", .timeLimit(.minutes(2)))
+@Suite("One flight per account, one exchange per generation", .timeLimit(.minutes(10)))
 struct CoordinatorTests {
     @Test("500 callers of one instance: one exchange, all answered")
     func oneInstance() async throws {
@@ -187,7 +187,12 @@ struct CoordinatorTests {
 
     @Test("the exchanges of one provider under way at once are bounded")
     func bounded() async throws {
-        let policies = ModelPolicies(.test { $0.maxConcurrentExchanges = 3 })
+        let policies = ModelPolicies(
+            .test {
+                $0.maxConcurrentExchanges = 3
+                $0.sendBy = .seconds(60)
+                $0.lockTTL = .seconds(120)
+            })
         let fleet = try await Fleet(realTime(), policies: policies)
         var ids: [AccountID] = []
         for number in 0..<30 { ids.append(try await fleet.add("a\(number)")) }

@@ -2,7 +2,7 @@ import NIOConcurrencyHelpers
 import RefreshCore
 import Testing
 
-@Suite("Bounding the exchanges under way", .timeLimit(.minutes(1)))
+@Suite("Bounding the exchanges under way", .timeLimit(.minutes(10)))
 struct ExchangeLimiterTests {
     private final class Gauge: Sendable {
         private let state = NIOLockedValueBox((now: 0, peak: 0, served: 0))

@@ -2,7 +2,7 @@ import PerennialTesting
 import RefreshCore
 import Testing
 
-@Suite("When the store loses what it has acknowledged", .timeLimit(.minutes(1)))
+@Suite("When the store loses what it has acknowledged", .timeLimit(.minutes(10)))
 struct FailoverTests {
     @Test("a claim that is not confirmed is not used: nothing is sent, the mark is taken back")
     func undurableClaim() async throws {

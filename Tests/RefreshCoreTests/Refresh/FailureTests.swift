@@ -2,7 +2,7 @@ import PerennialTesting
 import RefreshCore
 import Testing
 
-@Suite("When the store, the journal or the provider fails", .timeLimit(.minutes(1)))
+@Suite("When the store, the journal or the provider fails", .timeLimit(.minutes(10)))
 struct FailureTests {
     @Test("trap 12: with the store away nothing is spent (I6)")
     func storeAway() async throws {

@@ -2,7 +2,7 @@ import PerennialTesting
 import RefreshCore
 import Testing
 
-@Suite("A sleep that can be cut short", .timeLimit(.minutes(1)))
+@Suite("A sleep that can be cut short", .timeLimit(.minutes(10)))
 struct WakeupTests {
     @Test("a firing while nobody waits ends the next wait at once")
     func firedBefore() async {

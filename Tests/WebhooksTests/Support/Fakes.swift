@@ -176,6 +176,15 @@ final class Bench: Sendable {
 
     struct NeverHappened: Error {}
 
+    /// Waits until `condition` holds, while the clock stands still.
+    func happens(_ condition: () -> Bool) async throws {
+        let deadline = ContinuousClock.now + .seconds(60)
+        while !condition() {
+            guard ContinuousClock.now < deadline else { throw NeverHappened() }
+            try await Task.sleep(for: .milliseconds(1))
+        }
+    }
+
     /// Moves the clock on from deadline to deadline until `condition` holds.
     func until(_ condition: () -> Bool) async throws {
         for _ in 0..<3000 {
