@@ -26,6 +26,10 @@ struct Fleet: Sendable {
         var provider = ["rotation: single_use"]
         var refresh = "{ proactive: false }"
         var leaseTTL = "2s"
+        /// YAML lines of the provider: a machine that stands still for a while breaks none of these times.
+        var times = ["send_by: 15s", "connect_timeout: 15s", "exchange_deadline: 30s", "lock_ttl: 46s"]
+        /// Whether the provider is reached through ``Fleet/wire``.
+        var isWired = false
         /// Where the provider is, if it is not the mock: an URL.
         var tokenURL: String?
         /// Further YAML at the top.
@@ -38,6 +42,8 @@ struct Fleet: Sendable {
     let groups: [ServiceGroup]
     let mock: MockProviderServer
     let redis: RedisServer
+    /// Between the instances and the provider.
+    let wire: FaultProxy?
 
     static func run(_ setup: Setup = Setup(), _ body: @Sendable (Fleet) async throws -> Void) async throws {
         let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
@@ -52,10 +58,11 @@ struct Fleet: Sendable {
                 let mockGroup = ServiceGroup(services: [mock], logger: quiet)
                 tasks.addTask { try await mockGroup.run() }
                 let port = try await mock.waitUntilListening()
+                let wire = try await setup.isWired ? FaultProxy.start(to: .port(port)) : nil
                 var instances: [Instance] = []
                 var groups: [ServiceGroup] = []
                 for number in 0..<setup.instances {
-                    let yaml = configuration(setup, port: port, redis: redis.url)
+                    let yaml = configuration(setup, port: port, wire: wire?.port ?? port, redis: redis.url)
                     var configuration = try PerennialConfiguration.parse(
                         yaml, environment: ["HOME": directory, "PERENNIAL_SEALING_KEY": sealingKey])
                     configuration.stateDirectory = "\(directory)/\(number)"
@@ -66,7 +73,7 @@ struct Fleet: Sendable {
                     instances.append(instance)
                     groups.append(group)
                 }
-                let fleet = Fleet(instances: instances, groups: groups, mock: mock, redis: redis)
+                let fleet = Fleet(instances: instances, groups: groups, mock: mock, redis: redis, wire: wire)
                 do {
                     for instance in instances {
                         try await eventually("instance is ready") {
@@ -89,12 +96,13 @@ struct Fleet: Sendable {
     private func stop(_ mock: ServiceGroup) async {
         for group in groups { await group.triggerGracefulShutdown() }
         await mock.triggerGracefulShutdown()
+        await wire?.close()
     }
 
     private static let sealingKey = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="
 
-    private static func configuration(_ setup: Setup, port: Int, redis: String) -> String {
-        let provider = setup.provider.map { "    \($0)\n" }.joined()
+    private static func configuration(_ setup: Setup, port: Int, wire: Int, redis: String) -> String {
+        let provider = (setup.times + setup.provider).map { "    \($0)\n" }.joined()
         return """
             redis: { url: "\(redis)" }
             refresh: \(setup.refresh)
@@ -102,7 +110,7 @@ struct Fleet: Sendable {
             providers:
               mock:
                 preset: oauth2
-                token_url: \(setup.tokenURL ?? "http://127.0.0.1:\(port)/oauth2/token")
+                token_url: \(setup.tokenURL ?? "http://127.0.0.1:\(wire)/oauth2/token")
                 client_id: test
                 client_auth: none
 
@@ -135,7 +143,7 @@ struct TimedOut: Error, CustomStringConvertible {
 
 /// Waits until `condition` holds.
 func eventually(
-    _ what: String, within limit: Duration = .seconds(20), _ condition: @Sendable () async throws -> Bool
+    _ what: String, within limit: Duration = .seconds(60), _ condition: @Sendable () async throws -> Bool
 ) async throws {
     let deadline = ContinuousClock.now + limit
     while try await !condition() {

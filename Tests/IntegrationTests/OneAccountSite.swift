@@ -30,7 +30,16 @@ struct OneAccountSite: Sendable {
                 refresh: { proactive: false }
                 pools: { warp: {} }
                 providers:
-                  mock: { preset: oauth2, token_url: "\(mock.tokenURL)", client_id: test, client_auth: none, rotation: single_use }
+                  mock:
+                    preset: oauth2
+                    token_url: "\(mock.tokenURL)"
+                    client_id: test
+                    client_auth: none
+                    rotation: single_use
+                    send_by: 15s
+                    connect_timeout: 15s
+                    exchange_deadline: 30s
+                    lock_ttl: 46s
 
                 """
             let file = workshop.path("perennial.yaml")

@@ -13,15 +13,17 @@ import Testing
 struct OrphanTests {
     /// Re-authorisation during a refresh wins; the late answer is kept, listed, restored and served by every instance.
     @Test func aLateAnswerIsKeptListedRestoredAndServed() async throws {
-        try await Fleet.run(.init(instances: 2, faults: ["hang-after:1s@x1"])) { fleet in
+        try await Fleet.run(.init(instances: 2, isWired: true)) { fleet in
             let id = try #require(try await fleet.add(1, lifetime: .seconds(-10)).first)
             let (first, second) = (fleet.instances[0], fleet.instances[1])
+            fleet.wire?.holdReplies(after: "/oauth2/token")
             let refreshing = Task { try await first.reader.token(TokenRequest(account: id)) }
             try await eventually("the refresh token is on its way") {
                 try await first.directory.read(id)?.intent != nil && fleet.mock.totals().tokenRequests == 1
             }
             // Somebody logs in meanwhile.
             _ = try await fleet.add(1)
+            fleet.wire?.set(.init())
             let answer = try await refreshing.value
             #expect(answer.snapshot.generation == Generation(2))
             let orphans = try await second.orphans.orphans(of: id)
@@ -49,12 +51,14 @@ struct OrphanTests {
 
     /// A refused account with an orphan is not asked for again, and says what a person can do.
     @Test func aRefusedAccountWithAnOrphanSpendsNothingUntilAPersonDecides() async throws {
-        try await Fleet.run(.init(instances: 2, faults: ["hang-after:1s@x1"])) { fleet in
+        try await Fleet.run(.init(instances: 2, isWired: true)) { fleet in
             let id = try #require(try await fleet.add(1, lifetime: .seconds(-10)).first)
             let (first, second) = (fleet.instances[0], fleet.instances[1])
+            fleet.wire?.holdReplies(after: "/oauth2/token")
             let refreshing = Task { try await first.reader.token(TokenRequest(account: id)) }
             try await eventually("the refresh token is on its way") { fleet.mock.totals().tokenRequests == 1 }
             _ = try await fleet.add(1)
+            fleet.wire?.set(.init())
             _ = try await refreshing.value
             try fleet.mock.setFaults([MockFault(.invalidGrant, .next(1))])
             for instance in [first, second, first] {

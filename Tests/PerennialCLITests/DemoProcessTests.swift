@@ -6,7 +6,7 @@ import Testing
 
 struct DemoProcessTests {
     private static func eventually(_ condition: () async throws -> Bool) async throws -> Bool {
-        let deadline = ContinuousClock.now + .seconds(10)
+        let deadline = ContinuousClock.now + .seconds(60)
         while ContinuousClock.now < deadline {
             if try await condition() { return true }
             try await Task.sleep(for: .milliseconds(5))
@@ -20,7 +20,7 @@ struct DemoProcessTests {
         let output = "\(directory.path)/out"
         let child = try ChildProcess(
             .init("/bin/sh", ["-c", "echo \"$GREETING\"; exit 3"], environment: ["GREETING": "hello"], output: output))
-        #expect(await child.wait(atMost: .seconds(10)) == .exited(3))
+        #expect(await child.wait(atMost: .seconds(60)) == .exited(3))
         #expect(!child.isRunning)
         #expect(PrivateFile.tail(of: output, lines: 5) == "hello")
     }
@@ -34,14 +34,14 @@ struct DemoProcessTests {
         // Without a suspension in between, this is one thread.
         pthread_sigmask(SIG_BLOCK, &blocked, &before)
         let children = Result {
-            try (0..<2).map { _ in try ChildProcess(.init("/bin/sleep", ["60"], environment: [:])) }
+            try (0..<2).map { _ in try ChildProcess(.init("/bin/sleep", ["600"], environment: [:])) }
         }
         pthread_sigmask(SIG_SETMASK, &before, nil)
         let (one, other) = (try children.get()[0], try children.get()[1])
         one.signal(SIGTERM)
         other.signal(SIGPIPE)
-        #expect(await one.wait(atMost: .seconds(10)) == .signalled(SIGTERM))
-        #expect(await other.wait(atMost: .seconds(10)) == .signalled(SIGPIPE))
+        #expect(await one.wait(atMost: .seconds(60)) == .signalled(SIGTERM))
+        #expect(await other.wait(atMost: .seconds(60)) == .signalled(SIGPIPE))
         await one.stop(patience: .zero)
         await other.stop(patience: .zero)
         one.signal(SIGKILL)
@@ -59,10 +59,10 @@ struct DemoProcessTests {
     }
 
     @Test func stoppingWorksInACancelledTask() async throws {
-        let child = try ChildProcess(.init("/bin/sleep", ["60"], environment: [:]))
+        let child = try ChildProcess(.init("/bin/sleep", ["600"], environment: [:]))
         let task = Task {
             while !Task.isCancelled { await Task.yield() }
-            return await child.stop(patience: .seconds(10))
+            return await child.stop(patience: .seconds(60))
         }
         task.cancel()
         #expect(await task.value == .signalled(SIGTERM))
@@ -79,25 +79,25 @@ struct DemoProcessTests {
         let doomed = "\(directory.path)/doomed"
         try FileManager.default.createDirectory(atPath: doomed, withIntermediateDirectories: false)
         let guardian = try ProcessGuard(directory: doomed)
-        let child = try ChildProcess(.init("/bin/sleep", ["60"], environment: [:]), guardian: guardian)
-        let spared = try ChildProcess(.init("/bin/sleep", ["60"], environment: [:]), guardian: guardian)
+        let child = try ChildProcess(.init("/bin/sleep", ["600"], environment: [:]), guardian: guardian)
+        let spared = try ChildProcess(.init("/bin/sleep", ["600"], environment: [:]), guardian: guardian)
         guardian.remove(spared.pid)
         guardian.abandon()
-        #expect(await child.wait(atMost: .seconds(10)) == .signalled(SIGKILL))
+        #expect(await child.wait(atMost: .seconds(60)) == .signalled(SIGKILL))
         #expect(try await Self.eventually { !FileManager.default.fileExists(atPath: doomed) })
         #expect(spared.isRunning)
-        await spared.stop(patience: .seconds(5))
+        await spared.stop(patience: .seconds(60))
     }
 
     @Test func aDismissedGuardDoesNothing() async throws {
         let directory = try TemporaryDirectory(prefix: "perennial-test-", in: nil)
         defer { directory.remove() }
         let guardian = try ProcessGuard(directory: directory.path)
-        let child = try ChildProcess(.init("/bin/sleep", ["60"], environment: [:]), guardian: guardian)
+        let child = try ChildProcess(.init("/bin/sleep", ["600"], environment: [:]), guardian: guardian)
         guardian.dismiss()
         #expect(child.isRunning)
         #expect(FileManager.default.fileExists(atPath: directory.path))
-        await child.stop(patience: .seconds(5))
+        await child.stop(patience: .seconds(60))
     }
 
     @Test func directoriesAreShortEnoughForSockets() {

@@ -4,6 +4,12 @@ import Testing
 extension ManyServers {
     /// The helpers that other tests stand on: a Sentinel group and a Cluster that do what they are told.
     @Suite struct TestServerTests {
+        /// Between finding a port and listening on it there may be a while.
+        @Test func noPortIsGivenTwice() throws {
+            let ports = try (0..<200).map { _ in try FreePort.find() } + StablePort.find(200)
+            #expect(Set(ports).count == ports.count)
+        }
+
         @Test func aSentinelGroupFailsOver() async throws {
             try await withSentinelGroup { group in
                 let first = try await group.primary()

@@ -22,7 +22,7 @@ public struct MockProcess: Sendable {
             "mock-provider", workshop.perennial,
             ["mock-provider", "--listen", "127.0.0.1:\(port)", "--latency", latency] + options)
         let mock = MockProcess(port: port, http: workshop.http)
-        try await process.waitUntil("listening", timeout: .seconds(20)) {
+        try await process.waitUntil("listening", timeout: .seconds(60)) {
             let answer = try? await workshop.http.execute(CurlRequest(url: "http://127.0.0.1:\(port)/livez"))
             return answer?.status == 200
         }

@@ -19,7 +19,7 @@ public struct PerennialInstance: Sendable {
                 workshop.path("state-\(number)"),
             ] + options)
         let instance = PerennialInstance(port: port, process: process)
-        try await process.waitUntil("ready", timeout: .seconds(30)) {
+        try await process.waitUntil("ready", timeout: .seconds(60)) {
             let answer = try? await workshop.http.execute(CurlRequest(url: instance.origin + "/readyz"))
             return answer?.status == 200
         }

@@ -144,11 +144,11 @@ public actor RedisServer {
             options.wrapper + ["redis-server", configurationPath] + (options.mode == .sentinel ? ["--sentinel"] : [])
         let child = try ChildProcess(words[0], Array(words.dropFirst()), output: logPath)
         self.child = child
-        let deadline = ContinuousClock.now + .seconds(20)
+        let deadline = ContinuousClock.now + .seconds(60)
         while !isReady(log) {
             guard child.isRunning else { throw StartError(description: "redis-server ended:\n\(log.suffix(2000))") }
             guard ContinuousClock.now < deadline else {
-                throw StartError(description: "redis-server is not ready after 20 s:\n\(log.suffix(2000))")
+                throw StartError(description: "redis-server is not ready after 60 s:\n\(log.suffix(2000))")
             }
             try await Task.sleep(for: .milliseconds(5))
         }

@@ -97,10 +97,10 @@ struct ChaosRun: Sendable {
     ) async throws -> Verdict {
         narrator.say("reading each account once more")
         let unusable = await unusableAccounts(readers)
-        let hasLeader = await site.leader() != nil
+        let hasLeader = try await hasLeader()
         var ends = watch.ends
         for instance in site.instances {
-            if let end = await instance.stop(patience: .seconds(15)) { ends.append(end) }
+            if let end = await instance.stop(patience: .seconds(60)) { ends.append(end) }
         }
         let leftovers = try await Leftovers.find(site)
         var ledgers: [MockLedger] = []
@@ -133,6 +133,16 @@ struct ChaosRun: Sendable {
             fleet: fleet, expectedAccounts: plan.accounts, losses: losses, audit: audit, ledgers: ledgers.map(\.totals),
             leftovers: leftovers, log: log, reads: tally.counts, incidents: tally.incidents, ends: ends,
             hasLeader: hasLeader)
+    }
+
+    /// Whether somebody leads; one who takes over just now has a while.
+    private func hasLeader() async throws -> Bool {
+        let deadline = ContinuousClock.now + .seconds(60)
+        while await site.leader() == nil {
+            guard ContinuousClock.now < deadline else { return false }
+            try await Task.sleep(for: .milliseconds(200))
+        }
+        return true
     }
 
     private struct Unusable: Sendable {

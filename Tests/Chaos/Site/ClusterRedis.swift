@@ -57,7 +57,7 @@ struct ClusterRedis: RedisSite {
 
     func heal() async throws {
         for server in cluster.servers { try await revive(server) }
-        try await cluster.waitUntilHealthy(timeout: Self.patience)
+        try await cluster.waitUntilHealthy(timeout: .seconds(180))
     }
 
     func primaries() async throws -> [RedisServer] { try await cluster.primaries() }

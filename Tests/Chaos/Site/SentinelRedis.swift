@@ -56,7 +56,7 @@ struct SentinelRedis: RedisSite {
 
     func heal() async throws {
         for server in group.servers + group.sentinels { try await revive(server) }
-        try await group.waitUntilHealthy(timeout: Self.patience)
+        try await group.waitUntilHealthy(timeout: .seconds(180))
     }
 
     func primaries() async throws -> [RedisServer] { [try await group.primary()] }

@@ -60,6 +60,6 @@ struct Fleet: Sendable {
             CurlRequest(
                 method: method, url: instance(number).origin + path,
                 headers: body.map { $0.isEmpty ? [] : [("Content-Type", "application/json")] } ?? [],
-                body: body.map { Array($0) }, connectTimeout: .seconds(20), totalTimeout: .seconds(40)))
+                body: body.map { Array($0) }, connectTimeout: .seconds(20), totalTimeout: .seconds(60)))
     }
 }

@@ -14,9 +14,9 @@ struct ProviderSettings: Sendable {
     private var double: DoubleConfiguration { row.double }
 
     var yaml: String {
-        // Times that leave a busy machine room and a failure little to wait for.
+        // Times that leave a busy machine room; a failure is soon followed by another try.
         let times = [
-            "send_by: 3s", "connect_timeout: 3s", "exchange_deadline: 6s", "lock_ttl: 11s",
+            "send_by: 15s", "connect_timeout: 15s", "exchange_deadline: 30s", "lock_ttl: 46s",
             "backoff: { base: 300ms, cap: 2s }",
         ]
         let lines =

@@ -123,7 +123,7 @@ struct Bench: Sendable {
             var reply = try await fleet.token(subject.id, through: number)
             // An instance may not have heard of the newest generation yet, and the one before is still good.
             let newest = try await fleet.account(subject.id, through: number).generation
-            let deadline = ContinuousClock.now + .seconds(5)
+            let deadline = ContinuousClock.now + .seconds(60)
             while let document = reply.document, document.generation < newest, ContinuousClock.now < deadline {
                 try await Task.sleep(for: .milliseconds(50))
                 reply = try await fleet.token(subject.id, through: number)

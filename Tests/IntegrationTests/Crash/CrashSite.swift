@@ -22,6 +22,9 @@ struct CrashSite: Sendable {
         /// How long the provider thinks: the time in which an exchange can be interfered with.
         var latency = "5ms"
         var isProactive = false
+        var times = Times.generous
+        /// Of the leader, in whole seconds.
+        var leaseTTL = Duration.seconds(2)
         /// Instances whose wall clock can be turned.
         var turned: Set<Int> = []
         var turnsRedis = false
@@ -35,10 +38,20 @@ struct CrashSite: Sendable {
         var before: @Sendable (CrashSite) -> Void = { _ in }
     }
 
-    /// The times in the configuration of the instances.
-    static let lockTTL = Duration.seconds(4)
-    static let leaseTTL = Duration.seconds(2)
+    /// The times in the configuration of the instances that bound an exchange, in whole seconds.
+    struct Times: Sendable {
+        /// Also of connecting.
+        var sendBy: Int
+        var exchange: Int
+        var lockTTL: Int
 
+        /// A machine that stands still for a while breaks none of them.
+        static let generous = Times(sendBy: 15, exchange: 30, lockTTL: 46)
+        /// For those who wait until a lock has run out, or for as long after a failover as an exchange may take.
+        static let short = Times(sendBy: 2, exchange: 3, lockTTL: 6)
+    }
+
+    let lockTTL: Duration
     let workshop: Workshop
     let redis: RedisServer
     let mock: MockProcess
@@ -81,6 +94,7 @@ struct CrashSite: Sendable {
         self.workshop = workshop
         self.redis = redis
         self.redisClock = redisClock
+        lockTTL = .seconds(setup.times.lockTTL)
         mock = try await MockProcess.start(
             workshop, latency: setup.latency, options: ["--rotation", setup.rotation.option, "--lifetime", setup.life])
         instanceClock = setup.turned.isEmpty ? nil : try FakeClock(file: workshop.path("instance.clock"))
@@ -93,10 +107,10 @@ struct CrashSite: Sendable {
             let providerWire = try await FaultProxy.start(to: .port(mock.port))
             let login = setup.redisPassword.map { ":\($0)@" } ?? ""
             let yaml = """
-                redis: { url: "redis://\(login)127.0.0.1:\(redisWire.port)", command_timeout: 1s, durability: "\(setup.durability)", durability_timeout: 300ms }
+                redis: { url: "redis://\(login)127.0.0.1:\(redisWire.port)", command_timeout: 10s, durability: "\(setup.durability)", durability_timeout: 300ms }
                 sealing: { key_file: "\(key)" }
                 refresh: { proactive: \(setup.isProactive) }
-                lease: { ttl: 2s }
+                lease: { ttl: \(setup.leaseTTL.components.seconds)s }
                 providers:
                   mock:
                     preset: oauth2
@@ -104,10 +118,10 @@ struct CrashSite: Sendable {
                     client_id: test
                     client_auth: none
                     rotation: \(setup.rotation.setting)
-                    send_by: 500ms
-                    connect_timeout: 500ms
-                    exchange_deadline: 2s
-                    lock_ttl: 4s
+                    send_by: \(setup.times.sendBy)s
+                    connect_timeout: \(setup.times.sendBy)s
+                    exchange_deadline: \(setup.times.exchange)s
+                    lock_ttl: \(setup.times.lockTTL)s
                     backoff: { base: 200ms, cap: 1s }
 
                 """ + setup.more(providerWire.port)
@@ -136,8 +150,7 @@ struct CrashSite: Sendable {
     }
 
     func waitUntilReady(_ instance: CrashInstance) async throws {
-        try await eventually("instance \(instance.number) is ready: \(instance.log.suffix(500))", within: .seconds(30))
-        {
+        try await eventually("instance \(instance.number) is ready: \(instance.log.suffix(500))") {
             (try? await workshop.http.execute(CurlRequest(url: instance.origin + "/readyz")))?.status == 200
         }
     }
@@ -175,6 +188,13 @@ struct CrashSite: Sendable {
         var generation: Int64?
         /// What an error says.
         var detail: String?
+
+        /// When the provider stops taking the token: those of the mock provider say so themselves (`mat_`, family,
+        /// serial, expiry in milliseconds, check, in hexadecimal).
+        var expiresAt: Date? {
+            guard let digits = token?.dropFirst(4 + 8 + 8), digits.count == 32 else { return nil }
+            return Int64(digits.prefix(16), radix: 16).map { Date(timeIntervalSince1970: Double($0) / 1000) }
+        }
     }
 
     private struct Body: Decodable {
@@ -189,8 +209,8 @@ struct CrashSite: Sendable {
     }
 
     /// Asks an instance (from 1) for the account's token.
-    func read(_ account: String, from number: Int = 1, timeout: Duration = .seconds(15)) async -> Answer {
-        await send(CurlRequest(url: url(number, account, "token"), totalTimeout: timeout))
+    func read(_ account: String, from number: Int = 1) async -> Answer {
+        await send(CurlRequest(url: url(number, account, "token"), totalTimeout: .seconds(60)))
     }
 
     /// Asks an instance for a new token in the place of a generation.
@@ -198,7 +218,7 @@ struct CrashSite: Sendable {
         await send(
             CurlRequest(
                 method: "POST", url: url(number, account, "refresh"), headers: [("Content-Type", "application/json")],
-                body: Array("{\"if_generation\":\(generation)}".utf8), totalTimeout: .seconds(15)))
+                body: Array("{\"if_generation\":\(generation)}".utf8), totalTimeout: .seconds(60)))
     }
 
     private func url(_ number: Int, _ account: String, _ what: String) -> String {
@@ -237,6 +257,15 @@ struct CrashSite: Sendable {
     }
 
     // MARK: moments
+
+    /// Holds back what the provider answers an instance's next refresh, until ``letAnswersPass(to:)``.
+    func holdAnswer(to number: Int = 1) {
+        providerWires[number - 1].holdReplies(after: "/oauth2/token")
+    }
+
+    func letAnswersPass(to number: Int = 1) {
+        providerWires[number - 1].set(.init())
+    }
 
     /// Waits until the provider has rotated this often.
     func waitForRotations(_ count: Int) async throws {

@@ -6,7 +6,7 @@ import Testing
 @Suite(.serialized, .timeLimit(.minutes(5)))
 struct RedisAwayTests {
     @Test func awayBeforeBeginNothingIsSentAndGoodTokensAreServed() async throws {
-        try await CrashSite.run { site in
+        try await CrashSite.run(.init(times: .short)) { site in
             let (good, expired) = (try await site.add(), try await site.add(isExpired: true))
             try await eventually("the good token is remembered") { await site.read(good).status == 200 }
             await site.redis.kill()
@@ -23,11 +23,13 @@ struct RedisAwayTests {
     }
 
     @Test func awayAfterTheAnswerItIsStoredWhenRedisIsBack() async throws {
-        try await CrashSite.run(.init(latency: "700ms")) { site in
+        try await CrashSite.run { site in
             let account = try await site.add(isExpired: true)
+            site.holdAnswer()
             let caller = Task { await site.read(account) }
             try await site.waitForRotations(1)
             await site.redis.kill()
+            site.letAnswersPass()
             let answer = await caller.value
             #expect(answer.status == 503)
             #expect(answer.detail?.contains("journal") == true)
@@ -65,7 +67,7 @@ struct RedisAwayTests {
     }
 
     @Test func readOnly() async throws {
-        try await failClosed(says: "READONLY") { site in
+        try await failClosed(.init(times: .short), says: "READONLY") { site in
             try await site.redis.ask("replicaof", "127.0.0.1", "1")
         } heal: { site in
             try await site.redis.ask("replicaof", "no", "one")
@@ -107,16 +109,16 @@ struct RedisAwayTests {
 
     /// A server that reads its data in after a restart answers, and must not be taken for one that has them.
     @Test func loading() async throws {
-        // A millisecond for each of some thousand commands in the append-only file.
+        // A millisecond for each of the many commands in the append-only file.
         let directives = CrashSite.Setup().redisDirectives + ["key-load-delay 1000"]
-        try await CrashSite.run(.init(redisDirectives: directives)) { site in
+        try await CrashSite.run(.init(times: .short, redisDirectives: directives)) { site in
             let account = try await site.add(isExpired: true)
             _ = try await site.redis.ask(
-                "eval", "for i = 1, 5000 do redis.call('SET', 'filling:' .. i, i) end", "0")
+                "eval", "for i = 1, 30000 do redis.call('SET', 'filling:' .. i, i) end", "0")
             let restart = Task { try await site.redis.restart() }
-            try await eventually("Redis is loading", within: .seconds(20)) {
+            try await eventually("Redis is loading") {
                 do {
-                    return try await site.redis.ask("ping", timeout: .seconds(2)).contains("LOADING")
+                    return try await site.redis.ask("ping").contains("LOADING")
                 } catch {
                     return "\(error)".contains("LOADING")
                 }
@@ -124,6 +126,8 @@ struct RedisAwayTests {
             let answer = await site.read(account)
             #expect(answer.status == 503)
             #expect(try await site.mock.totals().tokenRequests == 0)
+            // That was long enough.
+            try await site.redis.ask("config", "set", "key-load-delay", "0")
             try await restart.value
             #expect(try await site.expectOneRefresh(account))
         }

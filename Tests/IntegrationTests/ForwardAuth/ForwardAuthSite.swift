@@ -80,7 +80,7 @@ struct ForwardAuthSite: Sendable {
     }
 
     private func waitFor(_ process: ServerProcess) async throws {
-        try await process.waitUntil("listening", timeout: .seconds(30)) {
+        try await process.waitUntil("listening", timeout: .seconds(60)) {
             (try? await site.workshop.http.execute(CurlRequest(url: "http://127.0.0.1:\(proxyPort)/livez"))) != nil
         }
     }

@@ -17,14 +17,12 @@ struct OpenAIClientTests {
         var whole: String
         var streamed: String
         var chunks: Int
-        var largestDelay: Double
         var attempts: String?
         var account: String?
         var error: String?
 
         private enum CodingKeys: String, CodingKey {
             case models, whole, streamed, chunks, attempts, account, error
-            case largestDelay = "largest_delay_ms"
         }
     }
 
@@ -58,16 +56,18 @@ struct OpenAIClientTests {
             try await site.put(account)
             let output = try await site.workshop.run(
                 "openai-calls", try PythonPeer.interpreter(),
-                [PythonPeer.program("openai_calls.py"), "--base-url", "\(site.instances[0].origin)/gw/openai"],
+                [
+                    PythonPeer.program("openai_calls.py"), "--base-url", "\(site.instances[0].origin)/gw/openai",
+                    "--upstream", "http://127.0.0.1:\(port)",
+                ],
                 timeout: .seconds(90))
             let line = try #require(output.split(separator: "\n").last { $0.hasPrefix("{") }, "\(output)")
             let found = try JSONDecoder().decode(Found.self, from: Data(line.utf8))
             #expect(found.models == ["perennial-1"])
             #expect(found.whole == Self.sentence)
             #expect(found.streamed == Self.sentence)
+            // Each asked for when the one before had come: an answer that is held back to its end has none.
             #expect(found.chunks == 10)
-            // Ten events, 100 ms apart: held back to the end the first would be 900 ms late.
-            #expect(found.largestDelay < 500)
             #expect(found.error == "there is no such thing")
             #expect(found.attempts == "1")
             #expect(found.account == "openai")

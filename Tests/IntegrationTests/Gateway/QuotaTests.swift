@@ -148,6 +148,7 @@ struct QuotaTests {
         "when all are spent a new account is acquired and the call succeeds; when none can be had the caller learns why"
     )
     func anAccountIsAcquired() async throws {
+        try await Midnight.keepAway()
         let port = try FreePort.find()
         let setup = CrashSite.Setup(more: { provider in
             WarpSection.yaml(["max_per_day: 1", "min_interval: 1s"], port: provider) + Self.routes(port)

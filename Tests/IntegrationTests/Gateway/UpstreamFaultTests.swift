@@ -26,10 +26,11 @@ struct UpstreamFaultTests {
         let silentPort = try #require(silent.localAddress?.port)
         let nobody = try FreePort.find()
         let setup = CrashSite.Setup(more: { _ in
-            let times = "timeouts: { connect: 2s, first_byte: 300ms, idle: 300ms }"
+            let times = "timeouts: { connect: 15s, first_byte: 15s, idle: 15s }"
+            let short = "timeouts: { connect: 15s, first_byte: 300ms, idle: 300ms }"
             return """
                 routes:
-                  silent: { upstream: "http://127.0.0.1:\(silentPort)", account: a, \(times) }
+                  silent: { upstream: "http://127.0.0.1:\(silentPort)", account: a, \(short) }
                   cutting: { upstream: "http://127.0.0.1:\(cutting.port)", account: a, \(times) }
                   nobody: { upstream: "http://127.0.0.1:\(nobody)", account: a, \(times) }
 
@@ -41,7 +42,7 @@ struct UpstreamFaultTests {
             try await site.put(account)
             @Sendable func get(_ path: String) async throws(CurlError) -> CurlResponse {
                 try await site.workshop.http.execute(
-                    CurlRequest(url: "\(site.instances[0].origin)/gw/\(path)", totalTimeout: .seconds(30)))
+                    CurlRequest(url: "\(site.instances[0].origin)/gw/\(path)", totalTimeout: .seconds(60)))
             }
             for (path, status, type) in [
                 ("silent/x", 504, "upstream_timeout"), ("nobody/x", 502, "upstream_unreachable"),

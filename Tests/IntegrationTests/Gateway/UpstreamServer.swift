@@ -40,7 +40,7 @@ enum UpstreamServer {
 
             """, to: "\(folder)/nginx.conf")
         let nginx = try await site.workshop.start("upstream", "nginx", ["-p", folder, "-c", "\(folder)/nginx.conf"])
-        try await nginx.waitUntil("answers", timeout: .seconds(20)) {
+        try await nginx.waitUntil("answers", timeout: .seconds(60)) {
             let answer = try? await site.workshop.http.execute(CurlRequest(url: "http://127.0.0.1:\(port)\(path)"))
             return answer?.status == 418
         }

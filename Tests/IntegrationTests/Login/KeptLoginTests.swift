@@ -18,7 +18,7 @@ struct KeptLoginTests {
             let address = try await site.address(login)
             await site.redis.pause()
             async let page = site.browse(address)
-            try await login.waitUntil("waiting for Redis", timeout: .seconds(30)) {
+            try await login.waitUntil("waiting for Redis", timeout: .seconds(60)) {
                 login.log.contains("trying again until it does")
             }
             #expect(site.keptLogins.count == 1)
@@ -37,7 +37,7 @@ struct KeptLoginTests {
             let address = try await site.address(login)
             await site.redis.pause()
             async let page = site.browse(address)
-            try await login.waitUntil("waiting for Redis", timeout: .seconds(30)) {
+            try await login.waitUntil("waiting for Redis", timeout: .seconds(60)) {
                 login.log.contains("trying again until it does")
             }
             await login.send(SIGINT)
@@ -68,7 +68,7 @@ struct KeptLoginTests {
             await site.redis.pause()
             async let page = site.browse(address)
             // Under its own name: before that it is a draft, and nothing is done with the answer yet.
-            try await login.waitUntil("keeping it", timeout: .seconds(30)) {
+            try await login.waitUntil("keeping it", timeout: .seconds(60)) {
                 site.keptLogins.contains { $0.hasSuffix(".login") }
             }
             await login.kill()

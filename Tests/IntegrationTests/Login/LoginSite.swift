@@ -89,7 +89,7 @@ struct LoginSite: Sendable {
 
     /// The address that a log-in has printed.
     func address(_ process: ServerProcess) async throws -> String {
-        try await process.waitUntil("ready for the browser", timeout: .seconds(30)) {
+        try await process.waitUntil("ready for the browser", timeout: .seconds(60)) {
             Self.address(in: process.log) != nil
         }
         return Self.address(in: process.log) ?? ""

@@ -72,7 +72,7 @@ struct LoopbackLoginTests {
                 try await site.browse(redirect.replacing("/callback", with: "/favicon.ico")).body.contains(
                     "Nothing here"))
             let rebound = try await site.workshop.run(
-                "rebinding", "curl", ["-sS", "-H", "Host: evil.example", redirect], timeout: .seconds(10))
+                "rebinding", "curl", ["-sS", "-H", "Host: evil.example", redirect], timeout: .seconds(60))
             #expect(rebound.contains("Not for here"))
             #expect(await login.isRunning)
             #expect(try await site.browse(address).body.contains("You are logged in"))

@@ -109,7 +109,7 @@ extension LoginSite {
         @Sendable func code() -> String? {
             login.log.split(separator: "\n").first { $0.hasPrefix("    ") }.map { String($0.drop { $0 == " " }) }
         }
-        try await login.waitUntil("showing a code", timeout: .seconds(30)) { code() != nil }
+        try await login.waitUntil("showing a code", timeout: .seconds(60)) { code() != nil }
         return code() ?? ""
     }
 }

@@ -29,7 +29,7 @@ struct MetricsTests {
                 upstream: "http://127.0.0.1:\(port)"
                 pool: warp
                 rules: [{ status: 429, contains: No remaining quota, class: quota }]
-                timeouts: { connect: 500ms }
+                timeouts: { connect: 15s }
 
             """
         })

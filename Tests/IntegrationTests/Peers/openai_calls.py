@@ -2,12 +2,13 @@
 
 import argparse
 import json
-import time
+import urllib.request
 
 import openai
 
 options = argparse.ArgumentParser()
 options.add_argument("--base-url", required=True)
+options.add_argument("--upstream", required=True, help="where the upstream itself is told to let its stream go on")
 options.add_argument("--key", default="not-needed")
 options = options.parse_args()
 
@@ -16,14 +17,20 @@ messages = [{"role": "user", "content": "Say something about tokens."}]
 found = {"models": [model.id for model in client.models.list()]}
 found["whole"] = client.chat.completions.create(model="perennial-1", messages=messages).choices[0].message.content
 
-words, delays = [], []
+
+
+def let_one_event_come():
+    urllib.request.urlopen(options.upstream + "/next", timeout=30).close()
+
+
+words = []
+let_one_event_come()
 for chunk in client.chat.completions.create(model="perennial-1", messages=messages, stream=True):
-    # Of the same machine's clock.
-    delays.append(time.time() - chunk.sent_at)
+    # Only when the one before has come: events that are held back never do.
     words.append(chunk.choices[0].delta.content or "")
+    let_one_event_come()
 found["streamed"] = "".join(words)
 found["chunks"] = len(words)
-found["largest_delay_ms"] = round(max(delays) * 1000, 1)
 
 raw = client.chat.completions.with_raw_response.create(model="perennial-1", messages=messages)
 found["attempts"] = raw.headers.get("Perennial-Attempts")

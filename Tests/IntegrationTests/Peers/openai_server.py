@@ -3,7 +3,8 @@
 Prints "ready PORT", and serves:
 
   GET  /v1/models
-  POST /v1/chat/completions   whole, or as server-sent events, one each 100 ms, with the time it was written
+  POST /v1/chat/completions   whole, or as server-sent events, one for each GET /next
+  GET  /next                  lets a stream go on by one event
   GET  /report                how often each status was answered, and how often no token came at all
 """
 
@@ -24,6 +25,7 @@ options = options.parse_args()
 
 answered = collections.Counter()
 lock = threading.RLock()
+turns = threading.Semaphore(0)
 WORDS = ["A", " token", " a", " day", " keeps", " the", " outage", " away", "."]
 MODEL = "perennial-1"
 
@@ -44,14 +46,15 @@ def chunk(delta, reason=None):
         "created": int(time.time()),
         "model": MODEL,
         "choices": [{"index": 0, "delta": delta, "finish_reason": reason}],
-        "sent_at": time.time(),
     }
 
 
 def events():
+    # Whoever holds events back waits for the next one in vain.
     for word in WORDS:
+        turns.acquire(timeout=120)
         yield f"data: {json.dumps(chunk({'role': 'assistant', 'content': word}))}\n\n".encode()
-        time.sleep(0.1)
+    turns.acquire(timeout=120)
     yield f"data: {json.dumps(chunk({}, 'stop'))}\n\n".encode()
     yield b"data: [DONE]\n\n"
 
@@ -68,6 +71,10 @@ def application(environ, start_response):
     if path == "/report":
         with lock:
             return answer("200 OK", dict(answered))
+    if path == "/next":
+        turns.release()
+        start_response("204 No Content", [("Content-Length", "0")])
+        return []
     authorization = environ.get("HTTP_AUTHORIZATION", "")
     if authorization in ("", "Bearer", "Bearer "):
         with lock:

@@ -74,6 +74,10 @@ struct ProxySite: Sendable {
                 token_url: "http://localhost:\(mock.port)/oauth2/token"
                 client_id: test
                 rotation: single_use
+                send_by: 15s
+                connect_timeout: 15s
+                exchange_deadline: 30s
+                lock_ttl: 46s
                 backoff: { base: 50ms, cap: 100ms }
                 proxy: { ca_file: "\(certificates.caFile)" }
               led:
@@ -81,6 +85,10 @@ struct ProxySite: Sendable {
                 token_url: "http://localhost:\(mock.port)/oauth2/token"
                 client_id: test
                 rotation: single_use
+                send_by: 15s
+                connect_timeout: 15s
+                exchange_deadline: 30s
+                lock_ttl: 46s
                 proxy:
                   url: "http://127.0.0.1:\(http)"
                   username: \(Self.user)
@@ -88,7 +96,7 @@ struct ProxySite: Sendable {
 
             """.replacing("mock: &mock", with: "mock:"), to: configuration)
         for (process, port) in [(self.http, http), (self.tls, tls), (self.socks, socks)] {
-            try await process.waitUntil("listening", timeout: .seconds(20)) {
+            try await process.waitUntil("listening", timeout: .seconds(60)) {
                 ChildProcess.status("bash", ["-c", "exec 3<>/dev/tcp/127.0.0.1/\(port)"]) == 0
             }
         }

@@ -114,7 +114,7 @@ struct ProxyTests {
             let answer = try await site.workshop.http.execute(.init(url: url))
             #expect(answer.status == 200)
             #expect(site.count("CONNECT localhost:\(site.mock.port)") == 1)
-            _ = try await site.workshop.run("ps", "ps", ["-eo", "args"], timeout: .seconds(10))
+            _ = try await site.workshop.run("ps", "ps", ["-eo", "args"], timeout: .seconds(60))
             try await site.expectNoSecrets()
         }
     }

@@ -171,7 +171,7 @@ extension SecretsSite {
         for header in ["Bearer \(secrets.wrongCaller.text)", "Basic \(secrets.wrongCaller.text)"] {
             let answer = try await workshop.http.execute(
                 CurlRequest(
-                    url: "\(origin)/v1/accounts", headers: [("Authorization", header)], totalTimeout: .seconds(8)))
+                    url: "\(origin)/v1/accounts", headers: [("Authorization", header)], totalTimeout: .seconds(60)))
             await add("GET with a wrong key", answer)
         }
     }
@@ -182,7 +182,7 @@ extension SecretsSite {
         let answer = try await workshop.http.execute(
             CurlRequest(
                 url: (origin ?? self.origin) + path, headers: [("Authorization", "Bearer \(callerKey)")],
-                totalTimeout: .seconds(20)))
+                totalTimeout: .seconds(60)))
         await add("GET \(path)", answer)
         return String(decoding: answer.body, as: UTF8.self)
     }
@@ -191,7 +191,7 @@ extension SecretsSite {
     private func keepError(_ path: String) async throws {
         let answer = try await workshop.http.execute(
             CurlRequest(
-                url: origin + path, headers: [("Authorization", "Bearer \(callerKey)")], totalTimeout: .seconds(20)))
+                url: origin + path, headers: [("Authorization", "Bearer \(callerKey)")], totalTimeout: .seconds(60)))
         if answer.status >= 400 { await add("GET \(path)", answer) }
     }
 
@@ -200,7 +200,7 @@ extension SecretsSite {
             CurlRequest(
                 method: method, url: origin + path,
                 headers: [("Content-Type", "application/json"), ("Authorization", "Bearer \(callerKey)")],
-                body: Array(body.utf8), totalTimeout: .seconds(20)))
+                body: Array(body.utf8), totalTimeout: .seconds(60)))
         // A refresh answers with the new token.
         if answer.status >= 400 || !path.hasSuffix("/refresh") { await add("\(method) \(path)", answer) }
     }

@@ -44,7 +44,7 @@ struct WebhookReceiver: Sendable {
                 PythonPeer.program("webhook_receiver.py"), "--port", "\(port)", "--secret", Self.secret, "--journal",
                 journal, "--mode", modeFile,
             ])
-        try await process.waitUntil("ready", timeout: .seconds(30)) { process.log.contains("ready \(port)") }
+        try await process.waitUntil("ready", timeout: .seconds(60)) { process.log.contains("ready \(port)") }
         return process
     }
 

@@ -17,11 +17,15 @@ struct WebhookSite: Sendable {
     let instances: [CrashInstance]
     private let configuration: String
 
-    /// - Parameter endpoint: YAML lines of the endpoint `ops`, besides URL and secret.
-    static func run(endpoint: [String] = [], _ body: @Sendable (WebhookSite) async throws -> Void) async throws {
+    /// - Parameters:
+    ///   - timeout: of the endpoint `ops`.
+    ///   - endpoint: further YAML lines of it.
+    static func run(
+        timeout: String = "15s", endpoint: [String] = [], _ body: @Sendable (WebhookSite) async throws -> Void
+    ) async throws {
         let binary = try PerennialBinary.locate(besides: CommandLine.arguments[0])
         try await Workshop.with(perennial: binary) { workshop in
-            let site = try await WebhookSite(workshop, endpoint: endpoint)
+            let site = try await WebhookSite(workshop, endpoint: ["timeout: \(timeout)"] + endpoint)
             do {
                 for instance in site.instances { try await instance.start() }
                 for instance in site.instances { try await site.waitUntilReady(instance) }
@@ -58,7 +62,6 @@ struct WebhookSite: Sendable {
               ops:
                 url: "http://127.0.0.1:\(ports[3])/planted-path"
                 secret: \(WebhookReceiver.secret)
-                timeout: 500ms
                 backoff: { base: 100ms, cap: 1s }
 
             """
@@ -73,8 +76,7 @@ struct WebhookSite: Sendable {
     }
 
     func waitUntilReady(_ instance: CrashInstance) async throws {
-        try await eventually("instance \(instance.number) is ready: \(instance.log.suffix(500))", within: .seconds(30))
-        {
+        try await eventually("instance \(instance.number) is ready: \(instance.log.suffix(500))") {
             (try? await workshop.http.execute(CurlRequest(url: instance.origin + "/readyz")))?.status == 200
         }
     }
@@ -122,8 +124,21 @@ struct WebhookSite: Sendable {
         throw ServerFailure("nobody answered to \(what) of \(account)")
     }
 
-    /// The instance that has said last that it leads.
+    /// Waits until one leads.
     func leader() async throws -> CrashInstance {
+        let deadline = ContinuousClock.now + .seconds(60)
+        while true {
+            do {
+                return try await leaderNow()
+            } catch {
+                guard ContinuousClock.now < deadline else { throw error }
+                try await Task.sleep(for: .milliseconds(20))
+            }
+        }
+    }
+
+    /// The instance that has said last that it leads.
+    private func leaderNow() async throws -> CrashInstance {
         let holder = try await redis.ask("get", "perennial:{leader}")
         let epoch = holder.split(separator: " ").last.map(String.init) ?? ""
         for instance in instances where instance.log.contains("Now the leader (epoch \(epoch))") { return instance }
@@ -133,7 +148,7 @@ struct WebhookSite: Sendable {
     /// Waits until another instance leads than one that was killed.
     func waitForLeader(besides dead: CrashInstance) async throws {
         try await eventually("another instance leads") {
-            guard let leader = try? await leader() else { return false }
+            guard let leader = try? await leaderNow() else { return false }
             return leader.number != dead.number
         }
     }
