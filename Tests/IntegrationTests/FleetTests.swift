@@ -155,7 +155,7 @@ struct FleetTests {
     @Test func theLeaderRefreshesAheadOfExpirySoThatNoReadWaits() async throws {
         let setup = Fleet.Setup(
             lifetime: .seconds(60), latency: .milliseconds(5), provider: ["rotation: single_use", "window: 5m"],
-            refresh: "{ proactive: true }")
+            refresh: "{ proactive: true }", leaseTTL: "60s")
         try await Fleet.run(setup) { fleet in
             // Due when half of that is over; held back from callers nine seconds later.
             let ids = try await fleet.add(20, lifetime: .seconds(30))
