@@ -4,8 +4,8 @@ import RefreshCore
 
 /// What accounts and pools have to be told about tries.
 extension GatewayCall {
-    /// - Parameter waits: whether another try follows, which has to find the pool told. An answer that is passed on waits for
-    ///   cool-downs only: whoever has it calls again, and the account must not be picked then.
+    /// - Parameter waits: whether another try follows, which has to find the pool told. What ends the call waits only for
+    ///   reports that whoever calls again has to find told.
     func tell(_ report: AttemptMachine.Report?, until: WallTime?, waits: Bool) async {
         switch report {
         case nil: return
@@ -23,7 +23,7 @@ extension GatewayCall {
                         "the pool could not be told of a call: \(error)", metadata: ["pool": "\(report.pool)"])
                 }
             }
-            guard waits || outcome.coolsDown else {
+            guard waits || report.changesPicks else {
                 Task { await telling() }
                 return
             }

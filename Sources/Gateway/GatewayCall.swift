@@ -92,7 +92,7 @@ struct GatewayCall {
                     if error.kind == .cancelled { throw GatewayFailure(.callerGone) }
                     failure = error
                     let decision = machine.broke(Self.reason(error), canRepeat: body.canRepeat, inTime: isInTime)
-                    await tell(decision.report, until: nil, waits: true)
+                    await tell(decision.report, until: nil, waits: decision.step != .fail)
                     step = decision.step
                 }
             case .passOn:

@@ -123,7 +123,7 @@ import Testing
         try await eventually { pools.leases.current.released == 2 }
     }
 
-    /// Which ends a cool-down, or makes the next one short again; nobody waits for that.
+    /// Which makes the next cool-down short again; nobody waits for that, but for the end of one.
     @Test func aSuccessIsToldWhereACoolDownIsRemembered() async throws {
         let pools = FakePools("a")
         var route = GatewayRoute.to("https://api.example", .pool(pool("p")))
@@ -149,6 +149,16 @@ import Testing
         try await eventually { pools.reports.current.count == 2 }
         #expect(pools.reports.current.last?.outcome == .ok)
         #expect(pools.reports.current.last?.lease != nil)
+        // Whoever calls again would find the account cooling down, and its one try taken.
+        pools.probing.change { $0 = true }
+        pools.reporting.shut()
+        let caller = FakeCaller()
+        async let served: Void = { _ = try await house.serve(caller) }()
+        try await eventually { pools.reporting.isWaitedFor }
+        #expect(caller.answer.head == nil)
+        pools.reporting.open()
+        try await served
+        #expect(pools.reports.current.count == 3)
     }
 
     @Test func whenAllAreSpentTheCallerLearnsWhen() async throws {

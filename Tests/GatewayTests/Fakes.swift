@@ -122,6 +122,8 @@ final class FakePools: PoolPicking {
     let kept = Box((now: 0, ever: 0))
     let gate = Gate()
     let reporting = Gate()
+    /// Whether picks are tries of accounts that are cooling down.
+    let probing = Box(false)
     /// Accounts of which a cool-down is remembered.
     let remembered = Box<Set<AccountID>>([])
 
@@ -139,7 +141,8 @@ final class FakePools: PoolPicking {
             return leases.taken
         }
         let lease = PoolLease(
-            pool: request.pool, account: id, attempt: AttemptID(rawValue: "\(number)"), holdsSlot: true, isProbe: false)
+            pool: request.pool, account: id, attempt: AttemptID(rawValue: "\(number)"), holdsSlot: true,
+            isProbe: probing.current)
         return .account(
             PoolPick(
                 pool: request.pool, tier: try! TierName("personal"),

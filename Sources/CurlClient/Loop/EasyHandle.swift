@@ -87,7 +87,7 @@ final class EasyHandle {
         set(CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_1_1))
         // What was checked is what is sent.
         set(CURLOPT_PATH_AS_IS, 1)
-        // As in setProxy: what a proxy refuses is not what the server has answered.
+        // See setProxy.
         if let proxy = request.proxy, !proxy.isSOCKS { set(CURLOPT_HTTPPROXYTUNNEL, 1) }
         // libcurl reads as much at a time.
         set(CURLOPT_BUFFERSIZE, 32 << 10)

@@ -57,7 +57,7 @@ extension PerennialClient {
             guard let pick = token.pick else { return try result.get() }
             let report = turn.judge(result.failure, of: pick, now: instance.time.wall())
             // A refresh for the next call is none of this one's business.
-            await tell(report, pick.lease, to: pools, waits: turn.goesOn || report.outcome.coolsDown)
+            await tell(report, pick.lease, to: pools, waits: turn.goesOn || report.changesPicks)
             guard turn.goesOn, result.failure != nil else { return try result.get() }
             try Task.checkCancellation()
         }

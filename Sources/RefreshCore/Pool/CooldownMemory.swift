@@ -121,7 +121,11 @@ struct CooldownMemory: Sendable {
 
     /// What the store still has to be told, with the ends that were guessed.
     mutating func unsent(at now: WallTime) -> [(id: UInt64, order: CooldownOrder)] {
-        own = own.filter { !$0.value.isUnsent || $0.value.cooldown.isRunning(at: now) }
+        // What is over before the store has heard of it has never been.
+        for (key, mine) in own where mine.isUnsent && !mine.cooldown.isRunning(at: now) {
+            own[key] = nil
+            merge(key, now)
+        }
         return own.values.filter(\.isUnsent).sorted { $0.id < $1.id }.map { mine in
             var order = mine.order
             if !mine.cooldown.isTold { order.guess = mine.cooldown.until }

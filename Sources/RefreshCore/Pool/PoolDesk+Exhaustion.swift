@@ -28,7 +28,7 @@ extension PoolDesk {
         let request = search.request
         let now = time.wall()
         var message = "no account of pool \(request.pool) is available"
-        var nextAt: WallTime?
+        var nextAt = search.replaceableAt
         var isFull = search.isFull
         if let (obstacles, earliest, hasFull) = board.look(
             request.pool,
@@ -41,7 +41,7 @@ extension PoolDesk {
             })
         {
             if !obstacles.isEmpty { message += ": \(obstacles)" }
-            nextAt = earliest
+            nextAt = [nextAt, earliest].compactMap { $0 }.min()
             isFull = isFull || hasFull
         }
         if let trouble = search.trouble {

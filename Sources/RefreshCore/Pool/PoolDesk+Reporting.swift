@@ -124,6 +124,10 @@ extension PoolDesk {
             board.change(report.pool) { view, _ in view.learn(answer.snapshot) }
         } catch {
             guard !Task.isCancelled else { return }
+            // It has become known only now that it is not the token's age.
+            guard reader.canReplace(report.account, refused: generation) else {
+                return board.change(report.pool) { view, _ in view.trust(report.account, generation) }
+            }
             rest(report.account, error, in: report.pool)
         }
     }

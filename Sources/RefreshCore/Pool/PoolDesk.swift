@@ -122,6 +122,8 @@ public final class PoolDesk: PoolPicking {
         var hasAcquired = false
         var acquisition: PoolAcquisitions.Result?
         var trouble: RefreshFailure?
+        /// When an account can be refreshed for this request, which has none of the tokens that others are served with.
+        var replaceableAt: WallTime?
 
         /// A new account is there: it gets the time that a request has.
         mutating func renew(now: MonotonicTime) {
@@ -150,6 +152,7 @@ public final class PoolDesk: PoolPicking {
                 search.trouble = error
                 if let own = request.refused[account.id], !reader.canReplace(account.id, refused: own) {
                     // For this request only: others, who do not complain, are served with what there is.
+                    search.replaceableAt = [search.replaceableAt, error.retryAt].compactMap { $0 }.min()
                     leaveOut(account.id, &search)
                     return nil
                 }

@@ -16,14 +16,15 @@ public protocol PoolPicking: Sendable {
 
     /// What became of a call. From the moment of the call this instance does not pick an account that cools down because of
     /// it, and the others do not as soon as they hear of it, which is announced before this returns. A refused token has
-    /// been replaced then, or its account is put off.
+    /// been replaced then, or its account is put off; one that had replaced a refused one a moment ago stays (``RefusalDamper``).
     ///
     /// - Throws: ``PoolFailure`` for an unknown pool, or an account that is not in it. While the store is away a cool-down holds
     ///   for this instance.
     func report(_ report: PoolReport) async throws(PoolFailure)
 
     /// Whether the report tells the pool anything; one that is no news need not be made. From memory. A success is news where
-    /// the account was tried before its cool-down was over, or an earlier one is remembered, which makes the next one longer.
+    /// the account was tried before its cool-down was over, or an earlier one is remembered, which makes the next one longer,
+    /// unless another success is being reported just now.
     func isNews(_ report: PoolReport) -> Bool
 
     /// Keeps the lease for as long as the call takes: until the calling task is cancelled, which is to be done before the

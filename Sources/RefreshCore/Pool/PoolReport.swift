@@ -10,9 +10,6 @@ public struct PoolReport: Sendable, Hashable {
         case tokenRefused = "token_refused"
         /// Something else went wrong, which says nothing about the account.
         case failed
-
-        /// Whether the account cools down because of it.
-        public var coolsDown: Bool { self == .quota || self == .throttled }
     }
 
     public var pool: PoolName
@@ -30,6 +27,9 @@ public struct PoolReport: Sendable, Hashable {
     public var lease: PoolLease?
 
     public static let maximumCause = 200
+
+    /// Whether it decides if the account can be picked: whoever calls again should not do so before it has been told.
+    public var changesPicks: Bool { outcome == .quota || outcome == .throttled || probe != nil }
 
     /// The try of an account that is cooling down that the call was made for.
     var probe: AttemptID? { lease?.isProbe == true ? lease?.attempt : nil }

@@ -93,6 +93,11 @@ struct PoolView: Sendable {
         refused[account] = max(refused[account] ?? member.account.generation, member.account.generation)
     }
 
+    /// The token was not refused because of its age: it is handed out again.
+    mutating func trust(_ account: AccountID, _ generation: Generation) {
+        if let last = refused[account], last <= generation { refused[account] = nil }
+    }
+
     /// It has all the calls it may have.
     mutating func noteFull(_ accounts: [AccountID], now: WallTime) {
         for account in accounts { full[account] = now + Self.fullTime }

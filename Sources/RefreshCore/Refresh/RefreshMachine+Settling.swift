@@ -100,7 +100,7 @@ extension RefreshMachine {
         return .settle(request)
     }
 
-    func disposition(of code: RefreshFailure.Code) -> SettleRequest.Disposition {
+    private func disposition(of code: RefreshFailure.Code) -> SettleRequest.Disposition {
         switch code {
         case .reauthRequired: .refused
         case .outcomeUnknown: .unresolved

@@ -145,6 +145,7 @@ struct CooldownMemoryTests {
             })
         #expect(fail(&memory, ids[1]))
         #expect(self.left(&memory, .seconds(61)).isEmpty)
+        #expect(memory.all.isEmpty, "nor remembered: the store has nothing that a success could clear")
     }
 
     @Test("callers name models and scopes as they like: memory is bounded, and keeps what lasts longest")

@@ -275,6 +275,7 @@ struct PoolFaultTests {
             Issue.record("there is none")
         } catch {
             #expect(error.kind == .exhausted)
+            #expect(error.nextAt == site.time.wall() + .seconds(5), "when it may be refreshed again")
         }
         #expect(try await site.pick().generation == Generation(2))
         #expect(site.acquirer.runs == 0)

@@ -96,6 +96,19 @@ struct PoolViewTests {
         #expect(try pick(view) == ["b-waits", "d-good", "c-new", "a-expired-and-failing"])
     }
 
+    @Test("a token that was not refused because of its age is no longer kept back, unless a newer one was refused")
+    func trusted() throws {
+        let id = try accountID("a")
+        var view = view([try account("a", nextAttempt: .seconds(30))])
+        #expect(try pick(view) == ["a"])
+        view.refuse(id, Generation(3))
+        #expect(try pick(view).isEmpty)
+        view.trust(id, Generation(2))
+        #expect(try pick(view).isEmpty)
+        view.trust(id, Generation(3))
+        #expect(try pick(view) == ["a"])
+    }
+
     @Test("in a tier those with a valid token come first; only a session stays with its account")
     func validFirst() throws {
         let accounts = [
