@@ -129,7 +129,7 @@ public final class FaultProxy: Sendable {
         try? await channel?.close().get()
     }
 
-    /// Listens again, on the same port: have a ``StablePort`` for that.
+    /// Listens again, on the same port: have a ``FreePort`` for that.
     public func listenAgain() async throws {
         guard channel.withLockedValue({ $0 }) == nil else { return }
         let channel = try await Self.listen(on: port, target, tap, control)

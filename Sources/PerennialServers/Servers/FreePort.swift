@@ -1,7 +1,8 @@
 import Glibc
 import NIOConcurrencyHelpers
 
-/// A TCP port on 127.0.0.1 that nobody listens on, below those that the system gives to outgoing connections.
+/// A TCP port on 127.0.0.1 that nobody listens on, below those that the system gives to outgoing connections: it stays free
+/// while its process is dead.
 public enum FreePort {
     public struct NoneFound: Error, CustomStringConvertible {
         public let description = "no free port below 32000 on 127.0.0.1"
@@ -23,6 +24,13 @@ public enum FreePort {
         }
         guard let found else { throw NoneFound() }
         return found
+    }
+
+    /// - Parameter count: far less than there are ports.
+    public static func find(_ count: Int) throws(NoneFound) -> [Int] {
+        var ports: [Int] = []
+        for _ in 0..<count { ports.append(try find()) }
+        return ports
     }
 
     private static func isFree(_ port: Int) -> Bool {

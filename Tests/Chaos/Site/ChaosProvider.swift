@@ -26,7 +26,7 @@ struct ChaosProvider: Sendable {
         self.rotation = rotation
         self.mock = mock
         var wires: [FaultProxy] = []
-        for (instance, port) in zip(1..., try StablePort.find(instances)) {
+        for (instance, port) in zip(1..., try FreePort.find(instances)) {
             wires.append(
                 try await FaultProxy.start(to: .port(mock.port), port: port) { [log] in log.tap(instance: instance) })
         }

@@ -40,7 +40,7 @@ struct ChaosSite: Sendable {
         let keyFile = workshop.path("sealing.key")
         try TextFile.write(SealingKey.generate().revealBase64() + "\n", to: keyFile)
         let clock = plan.turnedInstance == nil ? nil : try FakeClock(file: workshop.path("instance.clock"))
-        let ports = try StablePort.find(plan.instances)
+        let ports = try FreePort.find(plan.instances)
         var instances: [ChaosInstance] = []
         for number in 1...plan.instances {
             let file = workshop.path("perennial-\(number).yaml")

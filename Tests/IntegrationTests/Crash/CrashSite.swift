@@ -101,7 +101,7 @@ struct CrashSite: Sendable {
         let key = workshop.path("sealing.key")
         try TextFile.write(SealingKey.generate().revealBase64() + "\n", to: key)
         var (redisWires, providerWires, instances): ([FaultProxy], [FaultProxy], [CrashInstance]) = ([], [], [])
-        let ports = try StablePort.find(setup.instances)
+        let ports = try FreePort.find(setup.instances)
         for number in 1...setup.instances {
             let redisWire = try await FaultProxy.start(to: .port(redis.port ?? 0))
             let providerWire = try await FaultProxy.start(to: .port(mock.port))

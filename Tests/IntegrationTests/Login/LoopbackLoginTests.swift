@@ -127,7 +127,7 @@ struct LoopbackLoginTests {
     }
 
     @Test func aRegisteredPortIsTakenAndOneInUseIsNamed() async throws {
-        let ports = try StablePort.find(2)
+        let ports = try FreePort.find(2)
         try await LoginSite.run([
             "params: { prompt: none, login_hint: alice }", "redirect_uri: http://localhost/auth/callback",
             "redirect_ports: [\(ports[0]), \(ports[1])]",

@@ -25,7 +25,7 @@ struct PastedAndDeviceLoginTests {
     }
 
     @Test func codeWithStateCodeAloneAndWholeAddressAreTaken() async throws {
-        let shown = try StablePort.find(1)[0]
+        let shown = try FreePort.find(1)[0]
         try await LoginSite.run(Self.settings("\(shown)"), options: []) { site in
             // What the provider's own page would show.
             let ways: [@Sendable (String, String) -> String] = [

@@ -42,7 +42,7 @@ struct WebhookSite: Sendable {
         self.workshop = workshop
         redis = try await workshop.startRedis(.tcp)
         mock = try await MockProcess.start(workshop, latency: "5ms", options: ["--lifetime", "3600s"])
-        let ports = try StablePort.find(4)
+        let ports = try FreePort.find(4)
         receiver = try WebhookReceiver(workshop, port: ports[3])
         let key = workshop.path("sealing.key")
         try TextFile.write(SealingKey.generate().revealBase64() + "\n", to: key)
